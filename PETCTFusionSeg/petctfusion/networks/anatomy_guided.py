@@ -1,0 +1,173 @@
+"""System A: anatomy-guided modality fusion with zero layers, for volumes and images.
+
+Ahmad I., Anwar S.J., Hussain B., ur Rehman A., Bermak A.: Anatomy guided modality fusion for cancer segmentation in
+PET CT volumes and images. Scientific Reports 15:12153 (2025), doi 10.1038/s41598-025-95757-6. The abstract gives the
+idea (separate encoders, zero layers with learnable normalisation, attentive fusion decoder guided by anatomy, few
+filters); widths, depth and formulas are a re-implementation. Its Dice and HD95 are not claimed here.
+
+    stage       CT encoder      PET encoder     decoder            (widths 8, 16, 32, 64, 128; 3-D patch 64^3)
+    0 zero      8 x 64^3        8 x 64^3
+    1           8 x 64^3        8 x 64^3        AAF  8 x 64^3  -> head
+    2 (/2)      16 x 32^3       16 x 32^3       AAF 16 x 32^3
+    3 (/4)      32 x 16^3       32 x 16^3       AAF 32 x 16^3
+    4 (/8)      64 x 8^3        64 x 8^3        AAF 64 x 8^3
+    5 (/16)     128 x 4^3       128 x 4^3       conv 128 x 4^3  (bottleneck: both, no gate)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+import torch
+from torch import nn
+
+from petctfusion.networks.blocks.convolution import ConvBlock, SpatialDims, convolution, upsample
+from petctfusion.networks.blocks.guided_fusion import AnatomyGuidedFusionBlock
+from petctfusion.networks.blocks.zero_layer import FixedWindows, ZeroLayer
+
+Fusion = Literal["early", "late", "intermediate"]
+Normalisation = Literal["learnable", "fixed"]
+
+LIGHT_WIDTHS = (8, 16, 32, 64, 128)
+
+
+class AnatomyGuidedFusion(nn.Module):
+    """CT and PET in HU and SUVbw, one logit map per label out.
+
+    `fusion`: "intermediate" is the published idea; "early" concatenates after the zero layers into one encoder; "late"
+    runs two complete U-Nets and mixes their last features. `normalisation`: "learnable" zero layers or "fixed" windows.
+    `modalities`: the anatomical one first. `deep_supervision` adds heads at levels 2 and 3 (used in training only).
+    """
+
+    def __init__(
+        self,
+        spatial_dims: SpatialDims = 3,
+        modalities: Sequence[str] = ("CT", "PET"),
+        classes: int = 1,
+        widths: Sequence[int] = LIGHT_WIDTHS,
+        fusion: Fusion = "intermediate",
+        normalisation: Normalisation = "learnable",
+        deep_supervision: bool = False,
+    ) -> None:
+        super().__init__()
+        if spatial_dims not in (2, 3):
+            raise ValueError(f"spatial_dims must be 2 or 3, got {spatial_dims}")
+        if len(modalities) != 2:
+            raise ValueError(f"modalities must name two modalities, the anatomical one first, got {list(modalities)}")
+        if fusion not in ("early", "late", "intermediate"):
+            raise ValueError(f"fusion must be early, late or intermediate, got {fusion!r}")
+        if normalisation not in ("learnable", "fixed"):
+            raise ValueError(f"normalisation must be learnable or fixed, got {normalisation!r}")
+        self.divisor = 2 ** (len(widths) - 1)
+        layer_zero = ZeroLayer if normalisation == "learnable" else FixedWindows
+        self.zero_layers = nn.ModuleList([layer_zero(spatial_dims, name, widths[0]) for name in modalities])
+        if fusion == "intermediate":
+            self.body: nn.Module = _IntermediateFusion(spatial_dims, widths)
+        elif fusion == "early":
+            self.body = _PlainUNet(spatial_dims, 2 * widths[0], widths)
+        else:
+            self.body = _LateFusion(spatial_dims, widths)
+        levels = 3 if deep_supervision else 1
+        self.heads = nn.ModuleList([convolution(spatial_dims, widths[i], classes, kernel=1) for i in range(levels)])
+
+    def physical_parameters(self) -> list[nn.Parameter]:
+        """Parameters of the zero layers in physical units (no weight decay, lower learning rate)."""
+        return [p for layer in self.zero_layers for p in layer.physical_parameters()]  # type: ignore[operator]
+
+    def windows(self) -> list[list[tuple[float, float]]]:
+        """Per modality the current (level, width) pairs in HU or SUV."""
+        return [layer.windows() for layer in self.zero_layers]  # type: ignore[operator]
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """`(B, 2, *spatial)` in HU and SUV to logits `(B, classes, *spatial)`; spatial sizes divisible by `divisor`."""
+        logits: torch.Tensor = self.heads[0](self._decoded(x)[0])
+        return logits
+
+    def forward_levels(self, x: torch.Tensor) -> list[torch.Tensor]:
+        """Logits at full, half and quarter resolution for deep supervision, finest first."""
+        return [head(feature) for head, feature in zip(self.heads, self._decoded(x), strict=False)]
+
+    def _decoded(self, x: torch.Tensor) -> list[torch.Tensor]:
+        if any(size % self.divisor for size in x.shape[2:]):
+            raise ValueError(f"spatial sizes must be multiples of {self.divisor}, got {tuple(x.shape[2:])}")
+        normalised = [layer(x[:, i : i + 1]) for i, layer in enumerate(self.zero_layers)]
+        decoded: list[torch.Tensor] = self.body(normalised)
+        return decoded
+
+
+class _Encoder(nn.Module):
+    """Stage 1 at full resolution, then halving stages; returns the features of all stages, finest first."""
+
+    def __init__(self, spatial_dims: int, inputs: int, widths: Sequence[int]) -> None:
+        super().__init__()
+        before = (inputs, *widths[:-1])
+        self.stages = nn.ModuleList(
+            [ConvBlock(spatial_dims, before[i], width, stride=1 if i == 0 else 2) for i, width in enumerate(widths)]
+        )
+
+    def forward(self, x: torch.Tensor) -> list[torch.Tensor]:
+        """`(B, inputs, *spatial)` to one `(B, width, *spatial / 2^i)` per stage."""
+        features = []
+        for stage in self.stages:
+            x = stage(x)
+            features.append(x)
+        return features
+
+
+class _IntermediateFusion(nn.Module):
+    """Two encoders and the attentive fusion decoder."""
+
+    def __init__(self, spatial_dims: int, widths: Sequence[int]) -> None:
+        super().__init__()
+        self.anatomy = _Encoder(spatial_dims, widths[0], widths)
+        self.metabolism = _Encoder(spatial_dims, widths[0], widths)
+        self.bottleneck = ConvBlock(spatial_dims, 2 * widths[-1], widths[-1])
+        self.fusions = nn.ModuleList(
+            [AnatomyGuidedFusionBlock(spatial_dims, widths[i], widths[i + 1]) for i in range(len(widths) - 1)]
+        )
+
+    def forward(self, normalised: list[torch.Tensor]) -> list[torch.Tensor]:
+        """Two `(B, widths[0], *spatial)` to the decoder features of all fused levels, finest first."""
+        a, p = self.anatomy(normalised[0]), self.metabolism(normalised[1])
+        d = self.bottleneck(torch.cat([a[-1], p[-1]], dim=1))
+        decoded = []
+        for level in reversed(range(len(self.fusions))):
+            d = self.fusions[level](a[level], p[level], upsample(d, a[level].shape[2:]))
+            decoded.append(d)
+        return decoded[::-1]
+
+
+class _PlainUNet(nn.Module):
+    """One encoder over concatenated inputs and a plain decoder (early fusion)."""
+
+    def __init__(self, spatial_dims: int, inputs: int, widths: Sequence[int]) -> None:
+        super().__init__()
+        self.encoder = _Encoder(spatial_dims, inputs, widths)
+        self.decoder = nn.ModuleList(
+            [ConvBlock(spatial_dims, widths[i] + widths[i + 1], widths[i]) for i in range(len(widths) - 1)]
+        )
+
+    def forward(self, normalised: list[torch.Tensor]) -> list[torch.Tensor]:
+        """Tensors `(B, *, *spatial)`, concatenated, to the decoder features, finest first."""
+        features = self.encoder(torch.cat(normalised, dim=1))
+        d = features[-1]
+        decoded = []
+        for level in reversed(range(len(self.decoder))):
+            d = self.decoder[level](torch.cat([features[level], upsample(d, features[level].shape[2:])], dim=1))
+            decoded.append(d)
+        return decoded[::-1]
+
+
+class _LateFusion(nn.Module):
+    """Two complete U-Nets; a 1x1 convolution mixes their decoder features at every level."""
+
+    def __init__(self, spatial_dims: int, widths: Sequence[int]) -> None:
+        super().__init__()
+        self.branches = nn.ModuleList([_PlainUNet(spatial_dims, widths[0], widths) for _ in range(2)])
+        self.mixes = nn.ModuleList([convolution(spatial_dims, 2 * w, w, kernel=1) for w in widths[:-1]])
+
+    def forward(self, normalised: list[torch.Tensor]) -> list[torch.Tensor]:
+        """Two `(B, widths[0], *spatial)` to mixed decoder features, finest first."""
+        first, second = (branch([x]) for branch, x in zip(self.branches, normalised, strict=True))
+        return [mix(torch.cat(pair, dim=1)) for mix, *pair in zip(self.mixes, first, second, strict=True)]

@@ -1,0 +1,48 @@
+"""Plain convolution blocks for two or three spatial dimensions."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from torch import nn
+
+SpatialDims = Literal[2, 3]
+
+_CONV: dict[int, type[nn.Conv2d] | type[nn.Conv3d]] = {2: nn.Conv2d, 3: nn.Conv3d}
+_NORM: dict[int, type[nn.InstanceNorm2d] | type[nn.InstanceNorm3d]] = {2: nn.InstanceNorm2d, 3: nn.InstanceNorm3d}
+_UPSAMPLING = {2: "bilinear", 3: "trilinear"}
+
+
+def convolution(spatial_dims: int, inputs: int, outputs: int, kernel: int = 3, stride: int = 1) -> nn.Module:
+    """A same-size (stride 1) convolution with bias; `kernel` is odd."""
+    return _CONV[spatial_dims](inputs, outputs, kernel, stride=stride, padding=kernel // 2)
+
+
+class ConvBlock(nn.Module):
+    """[conv3 - InstanceNorm(affine) - LeakyReLU(0.01)] x 2; the first convolution may halve the resolution.
+
+    `(B, inputs, *spatial)` to `(B, outputs, *spatial / stride)`.
+    """
+
+    def __init__(self, spatial_dims: int, inputs: int, outputs: int, stride: int = 1) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            convolution(spatial_dims, inputs, outputs, stride=stride),
+            _NORM[spatial_dims](outputs, affine=True),
+            nn.LeakyReLU(0.01, inplace=True),
+            convolution(spatial_dims, outputs, outputs),
+            _NORM[spatial_dims](outputs, affine=True),
+            nn.LeakyReLU(0.01, inplace=True),
+        )
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """`(B, inputs, *spatial)` to `(B, outputs, *spatial / stride)`."""
+        result: torch.Tensor = self.layers(x)
+        return result
+
+
+def upsample(x: torch.Tensor, size: torch.Size) -> torch.Tensor:
+    """Linear upsampling of `(B, C, *spatial)` to the spatial `size`."""
+    mode = _UPSAMPLING[x.ndim - 2]
+    return nn.functional.interpolate(x, size=tuple(size), mode=mode, align_corners=False)

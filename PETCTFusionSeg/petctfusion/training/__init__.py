@@ -1,0 +1,1 @@
+"""Training and measuring: data sets, patches, losses, the trainer, recipes and the benchmark table."""

@@ -1,0 +1,87 @@
+"""A training recipe: one short TOML file, read into a dataclass that refuses what it does not know."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from petctfusion.errors import BadInputError
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+_RECIPES = Path(__file__).parent / "recipes"
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Everything that decides the weights, except the data. Lengths in mm, arrays in (z, y, x)."""
+
+    name: str
+    title: str
+    network: str
+    arguments: dict[str, Any]
+    spacing_mm: tuple[float, float, float]
+    patch: tuple[int, int, int]
+    clip: dict[str, tuple[float, float]]
+    steps: int
+    batch: int
+    seed: int = 1
+    learning_rate: float = 1e-3
+    weight_decay: float = 1e-2
+    physical_rate_factor: float = 0.1
+    warm_up_steps: int = 100
+    gradient_clip: float = 1.0
+    ema_decay: float = 0.999
+    score_every: int = 500
+    checkpoint_every: int = 100
+    augmentation: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def modalities(self) -> tuple[str, ...]:
+        """Modalities in the network's order."""
+        return tuple(self.clip)
+
+
+def read_recipe(name_or_path: str, **overrides: Any) -> Recipe:
+    """A recipe of the package by name, or a TOML file; `overrides` replace single values. Raises `BadInputError`."""
+    path = Path(name_or_path)
+    if path.suffix != ".toml":
+        path = _RECIPES / f"{name_or_path}.toml"
+    try:
+        values = tomllib.loads(path.read_text())
+    except FileNotFoundError:
+        known = ", ".join(recipe_names())
+        raise BadInputError(f"There is no recipe {name_or_path!r}.", f"Known: {known}; or give a TOML file.") from None
+    except (OSError, tomllib.TOMLDecodeError) as error:
+        raise BadInputError(f"The recipe {path} cannot be read: {error}.", "Correct the TOML file.") from error
+    return _recipe(path, {**values, **{key: value for key, value in overrides.items() if value is not None}})
+
+
+def recipe_names() -> list[str]:
+    """Names of the recipes in the package."""
+    return sorted(path.stem for path in _RECIPES.glob("*.toml"))
+
+
+def _recipe(path: Path, values: dict[str, Any]) -> Recipe:
+    fields = {f.name: f for f in dataclasses.fields(Recipe)}
+    unknown = sorted(set(values) - set(fields))
+    required = [
+        name
+        for name, f in fields.items()
+        if f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING
+    ]
+    missing = sorted(set(required) - set(values))
+    if unknown or missing:
+        what = f"does not know {', '.join(unknown)}" if unknown else f"lacks {', '.join(missing)}"
+        raise BadInputError(f"The recipe {path.name} {what}.", "Compare it with the recipes of the package.")
+    values = dict(values)
+    for name in ("spacing_mm", "patch"):
+        values[name] = tuple(values[name])
+    values["clip"] = {kind: (float(low), float(high)) for kind, (low, high) in values["clip"].items()}
+    return Recipe(**values)
