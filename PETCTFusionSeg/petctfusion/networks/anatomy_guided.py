@@ -60,6 +60,7 @@ class AnatomyGuidedFusion(nn.Module):
         if normalisation not in ("learnable", "fixed"):
             raise ValueError(f"normalisation must be learnable or fixed, got {normalisation!r}")
         self.divisor = 2 ** (len(widths) - 1)
+        levels = min(3, len(widths) - 1) if deep_supervision else 1
         layer_zero = ZeroLayer if normalisation == "learnable" else FixedWindows
         self.zero_layers = nn.ModuleList([layer_zero(spatial_dims, name, widths[0]) for name in modalities])
         if fusion == "intermediate":
@@ -67,8 +68,7 @@ class AnatomyGuidedFusion(nn.Module):
         elif fusion == "early":
             self.body = _PlainUNet(spatial_dims, 2 * widths[0], widths)
         else:
-            self.body = _LateFusion(spatial_dims, widths)
-        levels = 3 if deep_supervision else 1
+            self.body = _LateFusion(spatial_dims, widths, levels)
         self.heads = nn.ModuleList([convolution(spatial_dims, widths[i], classes, kernel=1) for i in range(levels)])
 
     def physical_parameters(self) -> list[nn.Parameter]:
@@ -160,14 +160,14 @@ class _PlainUNet(nn.Module):
 
 
 class _LateFusion(nn.Module):
-    """Two complete U-Nets; a 1x1 convolution mixes their decoder features at every level."""
+    """Two complete U-Nets; a 1x1 convolution mixes their decoder features at each of the finest `levels`."""
 
-    def __init__(self, spatial_dims: int, widths: Sequence[int]) -> None:
+    def __init__(self, spatial_dims: int, widths: Sequence[int], levels: int) -> None:
         super().__init__()
         self.branches = nn.ModuleList([_PlainUNet(spatial_dims, widths[0], widths) for _ in range(2)])
-        self.mixes = nn.ModuleList([convolution(spatial_dims, 2 * w, w, kernel=1) for w in widths[:-1]])
+        self.mixes = nn.ModuleList([convolution(spatial_dims, 2 * w, w, kernel=1) for w in widths[:levels]])
 
     def forward(self, normalised: list[torch.Tensor]) -> list[torch.Tensor]:
         """Two `(B, widths[0], *spatial)` to mixed decoder features, finest first."""
         first, second = (branch([x]) for branch, x in zip(self.branches, normalised, strict=True))
-        return [mix(torch.cat(pair, dim=1)) for mix, *pair in zip(self.mixes, first, second, strict=True)]
+        return [mix(torch.cat(pair, dim=1)) for mix, *pair in zip(self.mixes, first, second, strict=False)]

@@ -25,7 +25,7 @@ class NetworkEntry:
 _ENTRIES = (
     NetworkEntry(
         "anatomy_guided",
-        "Anatomy-guided modality fusion (Ahmad et al., Sci Rep 2025, doi 10.1038/s41598-025-95757-6), re-implementation",
+        "Anatomy-guided modality fusion (Ahmad et al., Sci Rep 15:12153, 2025), re-implementation",
         AnatomyGuidedFusion,
     ),
 )

@@ -87,11 +87,11 @@ def _patch_centre(
     patch = np.asarray(s.patch, dtype=np.float64)
     if rng.random() < s.foreground_probability:
         voxel = case.foreground[rng.integers(len(case.foreground))]
-        return voxel + rng.uniform(-0.3, 0.3, 3) * patch
+        return np.asarray(voxel + rng.uniform(-0.3, 0.3, 3) * patch)
     # A sliding window is centred over a field of view smaller than itself, and stays within a larger one.
     slack = np.maximum(0.0, (window[1] - window[0] - patch) / 2)
     middle = window.mean(axis=0)
-    return middle + rng.uniform(-1.0, 1.0, 3) * (slack + 0.1 * patch)
+    return np.asarray(middle + rng.uniform(-1.0, 1.0, 3) * (slack + 0.1 * patch))
 
 
 def _sampling_points(
@@ -137,7 +137,8 @@ def _sample(volume: torch.Tensor, points: torch.Tensor) -> torch.Tensor:
 
 def _inside(points: torch.Tensor, window: NDArray[np.float64]) -> torch.Tensor:
     low, high = torch.from_numpy(window.astype(np.float32))
-    return ((points >= low) & (points <= high)).all(dim=-1).float()
+    inside: torch.Tensor = ((points >= low) & (points <= high)).all(dim=-1)
+    return inside.float()
 
 
 def _change_intensity(kind: str, values: torch.Tensor, s: PatchSettings, rng: np.random.Generator) -> torch.Tensor:

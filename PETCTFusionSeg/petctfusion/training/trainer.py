@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import csv
 import math
-import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -47,9 +46,11 @@ class Trainer:
         self.recipe, self.train, self.tune, self.folder, self.device = recipe, train, tune, folder, device
         self.patches = PatchSettings(patch=recipe.patch, modalities=recipe.modalities, **recipe.augmentation)
         torch.manual_seed(recipe.seed)
-        self.network = build(recipe.network, **recipe.arguments).to(device, memory_format=torch.channels_last_3d)
+        self.network = build(recipe.network, **recipe.arguments).to(device)
+        self.network.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
         self.average = torch.optim.swa_utils.AveragedModel(
-            self.network, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(recipe.ema_decay)
+            self.network,
+            multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(recipe.ema_decay),  # type: ignore[no-untyped-call]
         )
         self.optimiser = torch.optim.AdamW(self._parameter_groups(), lr=recipe.learning_rate)
         self.step = 0
@@ -140,7 +141,7 @@ class Trainer:
         }
         temporary = self.checkpoint.with_suffix(".part")
         torch.save(state, temporary)
-        os.replace(temporary, self.checkpoint)
+        temporary.replace(self.checkpoint)
 
     def _resume(self) -> None:
         state = torch.load(self.checkpoint, map_location=self.device, weights_only=True)

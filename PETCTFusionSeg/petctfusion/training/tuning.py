@@ -1,4 +1,4 @@
-"""Dice of a network on tuning patients, on the network's own grid, as they are and re-cropped: quick enough to repeat."""
+"""Dice on the tuning patients, on the network's own grid, as they are and re-cropped: quick enough to repeat."""
 
 from __future__ import annotations
 
@@ -37,13 +37,19 @@ def score_cases(network: nn.Module, cases: list[Case], patch: tuple[int, int, in
     for number, case in enumerate(cases):
         whole = _dice(network, case.image, case.contour, patch, device)
         box = _random_box(case, np.random.default_rng([_MARGIN_SEED, number]))
-        rows.append((case.name, whole, _dice(network, case.image[(slice(None), *box)], case.contour[box], patch, device)))
+        z, y, x = box
+        cut = _dice(network, case.image[:, z, y, x], case.contour[box], patch, device)
+        rows.append((case.name, whole, cut))
     network.train(training)
     return TuningScore(float(np.mean([r[1] for r in rows])), float(np.mean([r[2] for r in rows])), tuple(rows))
 
 
 def _dice(
-    network: nn.Module, image: NDArray[np.float32], contour: NDArray[np.float32], patch: tuple[int, int, int], device: str
+    network: nn.Module,
+    image: NDArray[np.float32],
+    contour: NDArray[np.float32],
+    patch: tuple[int, int, int],
+    device: str,
 ) -> float:
     air = [AIR[kind] for kind in ("CT", "PET")]
     probability = predict_windows(image, network, patch=patch, air=air, device=device)[0]

@@ -1,0 +1,51 @@
+"""`petctfusion benchmark`: the table of a model on the sarcoma patients (no torch at import)."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from petctfusion.errors import BadInputError
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of `petctfusion benchmark`."""
+    parser.add_argument("dataset", choices=["sts"], help="sts: the soft-tissue sarcoma collection")
+    parser.add_argument("--data", type=Path, required=True, help="folder with split.json, margins.json and STS_nnn/")
+    parser.add_argument("--split", choices=["train", "tune", "validation"], default="validation")
+    parser.add_argument("--model", action="append", help="name or folder; may be repeated (default: the shipped model)")
+    parser.add_argument("--device", default="cpu", help="auto, cpu or cuda:N")
+    parser.add_argument("--output", type=Path, help="also write rows, means, command and commit as JSON")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Measure and print; every patient's row, both crops."""
+    from petctfusion.inference import SegmentOptions, load_model
+    from petctfusion.models import default_model, find_model
+    from petctfusion.training.benchmark import Row, measure_cohort, patient_table, summarise, summary_table, write_rows
+    from petctfusion.training.datasets.sts import sts_patients
+    from petctfusion.training.provenance import current_commit
+
+    patients = sts_patients(args.data, args.split)
+    installed = [find_model(name) for name in args.model] if args.model else [default_model()]
+    models = {f"{m.name} {m.version}": load_model(m.folder, args.device) for m in installed}
+    if len(models) < len(installed):
+        raise BadInputError("The same model is given twice.", "Name each model once.")
+
+    def report(row: Row) -> None:
+        sys.stderr.write(f"{row.patient} {row.crop} {row.method}: Dice {row.dice:.3f} HD95 {row.hd95_mm:.1f} mm\n")
+
+    rows = measure_cohort(patients, models, SegmentOptions(device=args.device), report)
+    print(f"{args.split}: {len(patients)} patients, CT grid, reference CT_GTV\n")  # noqa: T201
+    print(summary_table(summarise(rows)))  # noqa: T201
+    for name in models:
+        print(f"\n{name}\n\n{patient_table(rows, name)}")  # noqa: T201
+    if args.output is not None:
+        provenance = {
+            "command": "petctfusion " + " ".join(["benchmark", args.dataset, "--split", args.split]),
+            "commit": current_commit(),
+            "weights_sha256": {f"{m.name} {m.version}": m.card.weights.sha256 for m in installed},
+        }
+        write_rows(rows, args.output, provenance)
+    return 0
