@@ -56,6 +56,7 @@ def export_model(
     # contiguous: training keeps convolutions channels-last, the file does not.
     half = {name: weights[name].half().contiguous() for name in wanted}
     save_file(half, str(work / WEIGHTS_FILE))
+    (work / WEIGHTS_FILE).chmod(0o644)  # safetensors writes files that only their owner may read
     content = (work / WEIGHTS_FILE).read_bytes()
     card = _card(recipe, arguments, data, version, Weights(WEIGHTS_FILE, _sha256(content), "float16", len(content)))
     write_card(card, work)
