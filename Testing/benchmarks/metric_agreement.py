@@ -20,7 +20,7 @@ from scipy import ndimage
 
 from petctfusion.metrics import dice, surface_distances
 from petctfusion.volumes.geometry import Geometry
-from petctfusion.volumes.grid import resample_mask
+from petctfusion.volumes.labels import resample_labels
 
 PATIENTS = ("STS_001", "STS_005", "STS_010")
 REPEATS = 3
@@ -65,7 +65,7 @@ def patients(root: Path) -> Iterator[Pair]:
         if (root / name).is_dir():
             ct, pet = (sitk.ReadImage(str(root / name / f"{kind}_GTV.nii.gz")) for kind in ("CT", "PET"))
             grid = Geometry.of(ct)
-            moved = sitk.GetArrayFromImage(resample_mask(pet, grid)) > 0
+            moved = sitk.GetArrayFromImage(resample_labels(pet, grid)) > 0
             yield Pair(f"{name}, PET against CT contour", moved, sitk.GetArrayFromImage(ct) > 0, grid.spacing_zyx)
 
 

@@ -15,7 +15,7 @@ from petctfusion.metrics.masks import BoolArray, as_mask
 from petctfusion.metrics.overlap import dice, volume_ml
 from petctfusion.metrics.surface import hd95_mm
 from petctfusion.volumes.geometry import Geometry
-from petctfusion.volumes.grid import resample_mask
+from petctfusion.volumes.labels import resample_labels
 
 NO_CONTOUR = "no contour"
 
@@ -92,7 +92,7 @@ def compare(prediction: sitk.Image, reference: sitk.Image) -> Comparison:
     on_grid = predicted
     if resampled:
         _require_common_space(own, grid)
-        on_grid = sitk.GetArrayFromImage(resample_mask(own.image(predicted.astype(np.uint8)), grid)) != 0
+        on_grid = sitk.GetArrayFromImage(resample_labels(own.image(predicted.astype(np.uint8)), grid)) != 0
     return Comparison(
         dice=dice(on_grid, truth),
         hd95_mm=hd95_mm(on_grid, truth, grid.spacing_zyx),

@@ -63,11 +63,13 @@ class Geometry:
 
     def points(self, index: NDArray[np.float64]) -> NDArray[np.float64]:
         """LPS points in mm, (N, 3), of continuous indices (N, 3) in (x, y, z) order."""
-        return np.asarray(self.origin) + (np.asarray(index) * self.spacing) @ self.axes.T
+        points: NDArray[np.float64] = np.asarray(self.origin) + (np.asarray(index) * self.spacing) @ self.axes.T
+        return points
 
     def indices(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
         """Continuous indices (N, 3) in (x, y, z) order of LPS points (N, 3) in mm."""
-        return ((np.asarray(points) - self.origin) @ np.linalg.inv(self.axes).T) / self.spacing
+        index: NDArray[np.float64] = ((np.asarray(points) - self.origin) @ np.linalg.inv(self.axes).T) / self.spacing
+        return index
 
     def corners(self) -> NDArray[np.float64]:
         """The eight outer corners (voxel edges, not centres) in LPS mm, (8, 3)."""

@@ -60,22 +60,6 @@ def resample_image(image: sitk.Image, grid: Geometry, outside: float) -> sitk.Im
     return _resample(values, grid, sitk.sitkLinear, outside)
 
 
-def resample_mask(mask: sitk.Image, grid: Geometry) -> sitk.Image:
-    """A label map on `grid` (uint8). The same grid returns bit-equal; otherwise each label is interpolated linearly
-    and the strongest label of at least one half wins, which keeps volumes where nearest neighbour frays them."""
-    if Geometry.of(mask).same_grid(grid):
-        return grid.image(sitk.GetArrayFromImage(sitk.Cast(mask, sitk.sitkUInt8)))
-    labels = [int(v) for v in np.unique(sitk.GetArrayViewFromImage(mask)) if v != 0]
-    result = np.zeros(grid.shape, dtype=np.uint8)
-    strongest = np.full(grid.shape, 0.5, dtype=np.float32)
-    for label in labels:
-        share = sitk.GetArrayFromImage(resample_image(sitk.Cast(mask == label, sitk.sitkFloat32), grid, 0.0))
-        wins = share >= strongest
-        result[wins] = label
-        strongest[wins] = share[wins]
-    return grid.image(result)
-
-
 def resample_probability(probability: sitk.Image, grid: Geometry) -> sitk.Image:
     """A probability in [0, 1] on `grid` (float32), linear, 0 outside."""
     return _resample(sitk.Cast(probability, sitk.sitkFloat32), grid, sitk.sitkLinear, 0.0)

@@ -1,0 +1,63 @@
+"""A model folder becomes a network that is ready to run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import nn
+
+from petctfusion.errors import ModelError
+from petctfusion.inference.devices import plan_device
+from petctfusion.models import ModelCard, verify
+from petctfusion.networks import build
+
+
+@dataclass(frozen=True)
+class LoadedModel:
+    """A card, its network in eval mode with its weights (float32), and the device it lies on."""
+
+    card: ModelCard
+    network: nn.Module
+    device: str
+
+    @property
+    def divisor(self) -> int:
+        """Window lengths that the network takes are multiples of this."""
+        divisor = getattr(self.network, "divisor", 16)
+        return int(divisor)
+
+
+def load_model(folder: Path | str, device: str = "auto") -> LoadedModel:
+    """The model in `folder`, verified by its checksum, on `device` ("auto", "cpu", "cuda", "cuda:N").
+
+    Raises `ModelError` for a folder that is damaged or does not fit its card, `DeviceError` for an unusable device.
+    """
+    card = verify(Path(folder))
+    chosen = plan_device(device)
+    network = _built(card)
+    try:
+        weights = load_file(Path(folder) / card.weights.file)
+        network.load_state_dict({name: tensor.to(torch.float32) for name, tensor in weights.items()})
+    except (SafetensorError, OSError) as error:
+        raise ModelError(f"The weights of {card.name} cannot be read: {error}.", "Install the model again.") from error
+    except RuntimeError as error:
+        raise ModelError(
+            f"The weights of {card.name} do not fit its network: {str(error).splitlines()[-1].strip()}",
+            "Install the model again, or correct network and arguments in model.json.",
+        ) from error
+    network.requires_grad_(False).eval().to(chosen)
+    return LoadedModel(card, network, chosen)
+
+
+def _built(card: ModelCard) -> nn.Module:
+    try:
+        return build(card.network, **card.arguments)
+    except (TypeError, ValueError) as error:
+        raise ModelError(
+            f"The network {card.network} cannot be built from the model card: {error}.",
+            "Correct the arguments in model.json, or install the model again.",
+        ) from error

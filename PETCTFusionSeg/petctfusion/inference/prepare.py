@@ -1,0 +1,105 @@
+"""A study as the network sees it: one grid, clipped physical values, cut to the body where that saves windows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import SimpleITK as sitk
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from petctfusion.errors import BadInputError
+from petctfusion.inference.postprocess import bounding_box
+from petctfusion.inference.windows import Triple, count_windows
+from petctfusion.models.card import ModelCard
+from petctfusion.volumes.geometry import Geometry
+from petctfusion.volumes.grid import CT_AIR_HU, PET_AIR_SUV, common_grid, resample_image
+
+AIR = {"CT": CT_AIR_HU, "PET": PET_AIR_SUV}
+_BODY_HU = -500.0
+# Background noise of a PET stays below this; whatever exceeds it is kept, in the body or not.
+_UPTAKE_SUV = 1.0
+# Two legs, or arms beside the trunk, are separate parts; the table's leaves are far smaller.
+_SMALLEST_PART = 0.02
+_MARGIN_MM = 15.0
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Network input: `array` (M, z, y, x) float32 clipped as the card says, its `grid`, `air` value per modality."""
+
+    array: NDArray[np.float32]
+    grid: Geometry
+    air: tuple[float, ...]
+
+
+def prepare(volumes: Mapping[str, sitk.Image], card: ModelCard, overlap: float) -> Prepared:
+    """Bring `volumes` (name to image: CT in HU, PET in SUVbw) to the card's spacing within their common field of view.
+
+    Cut to the body when that saves windows. Raises `BadInputError` for a missing modality or fields of view that do
+    not overlap.
+    """
+    missing = [name for name in card.modalities if name not in volumes]
+    if missing:
+        raise BadInputError(
+            f"The model {card.name} needs {' and '.join(card.modalities)}; {' and '.join(missing)} is missing.",
+            "Choose a volume for every modality, or another model.",
+        )
+    images = [volumes[name] for name in card.modalities]
+    grid = common_grid(images, card.spacing_mm)
+    air = tuple(float(np.clip(AIR.get(name, 0.0), *card.clip[name])) for name in card.modalities)
+    array = np.empty((len(images), *grid.shape), dtype=np.float32)
+    for channel, (name, image) in enumerate(zip(card.modalities, images, strict=True)):
+        on_grid = resample_image(image, grid, AIR.get(name, 0.0))
+        np.clip(sitk.GetArrayViewFromImage(on_grid), *card.clip[name], out=array[channel])
+    box = body_box(dict(zip(card.modalities, array, strict=True)), grid)
+    if box is not None and _saves_windows(box, grid, card.patch, overlap):
+        z, y, x = box
+        array = np.ascontiguousarray(array[:, z, y, x])
+        grid = _cut(grid, box)
+    return Prepared(array, grid, air)
+
+
+def body_box(channels: Mapping[str, NDArray[np.float32]], grid: Geometry) -> tuple[slice, slice, slice] | None:
+    """The box (z, y, x) around the body with a margin of 15 mm, or None without a CT or a body in it.
+
+    Body: CT above -500 HU, opened once to let go of the table and wires, parts of at least 2 % of the largest; and
+    every voxel above SUV 1, so that no uptake is ever cut away.
+    """
+    if "CT" not in channels:
+        return None
+    solid = ndimage.binary_opening(channels["CT"] > _BODY_HU)
+    parts, count = ndimage.label(solid)
+    if count == 0:
+        return None
+    sizes = np.bincount(parts.ravel())
+    sizes[0] = 0
+    kept = (sizes >= _SMALLEST_PART * sizes.max())[parts] & solid
+    if "PET" in channels:
+        kept |= channels["PET"] > _UPTAKE_SUV
+    box = bounding_box(kept)
+    assert box is not None  # the largest part is in it
+    margins = [int(np.ceil(_MARGIN_MM / spacing)) for spacing in grid.spacing_zyx]
+    z, y, x = (
+        slice(max(0, side.start - margin), min(size, side.stop + margin))
+        for side, margin, size in zip(box, margins, grid.shape, strict=True)
+    )
+    return z, y, x
+
+
+def _saves_windows(box: tuple[slice, slice, slice], grid: Geometry, patch: Triple, overlap: float) -> bool:
+    cut = [side.stop - side.start for side in box]
+    return count_windows(cut, patch, overlap) < count_windows(grid.shape, patch, overlap)
+
+
+def _cut(grid: Geometry, box: tuple[slice, slice, slice]) -> Geometry:
+    z, y, x = box
+    first = grid.points(np.array([[x.start, y.start, z.start]], dtype=np.float64))[0]
+    return Geometry(
+        (x.stop - x.start, y.stop - y.start, z.stop - z.start),
+        grid.spacing,
+        (float(first[0]), float(first[1]), float(first[2])),
+        grid.direction,
+    )
