@@ -15,7 +15,7 @@ from petctfusion.metrics import compare
 from petctfusion.training.benchmark import Study
 from petctfusion.volumes.geometry import Geometry
 
-THRESHOLDS = (0.3, 0.4, 0.5, 0.6, 0.7)
+THRESHOLDS = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8)
 SMALLEST_ML = (0.0, 0.5, 2.0, 5.0)
 # 10 mm of HD95 weigh as much as 0.1 Dice: both are reported, neither may be bought with the other.
 _DICE_PER_MM = 0.01
