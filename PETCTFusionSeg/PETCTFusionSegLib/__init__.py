@@ -1,0 +1,1 @@
+"""Everything that touches Slicer: `mrml` (nodes), `desktop` (Qt), `web` (browser), `selftest` (stories)."""

@@ -1,0 +1,1 @@
+"""The room of the browser workbench; it stands beside `desktop` and above `mrml`."""

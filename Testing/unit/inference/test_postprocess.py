@@ -1,0 +1,96 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+
+from petctfusion.errors import BadInputError
+from petctfusion.inference.clicks import Click, refine_labels
+from petctfusion.inference.postprocess import bounding_box, byte_threshold, labels_from_probability
+
+
+@pytest.fixture
+def share() -> np.ndarray:
+    """A hollow cube of 5 voxels a side, one voxel that touches it by a corner only, and a far one."""
+    share = np.zeros((20, 20, 20), np.uint8)
+    share[4:9, 4:9, 4:9] = 200
+    share[6, 6, 6] = 10
+    share[9, 9, 9] = 130
+    share[15, 15, 15] = 255
+    return share
+
+
+@pytest.mark.parametrize(("threshold", "lowest"), [(0.0, 1), (0.5, 128), (1.0, 255), (0.2, 51)])
+def test_a_threshold_is_met_from_its_value_on(threshold, lowest):
+    assert byte_threshold(threshold) == lowest
+
+
+def test_labels_follow_the_threshold(share):
+    assert labels_from_probability(share, 1.0, 0.5).sum() == 126
+    assert labels_from_probability(share, 1.0, 0.6).sum() == 125
+    assert labels_from_probability(share, 1.0, 0.0).sum() == 127
+
+
+def test_small_components_go_and_corners_connect(share):
+    labels = labels_from_probability(share, 0.1, 0.5, smallest_component_ml=0.2)
+    assert labels[15, 15, 15] == 0
+    assert labels[9, 9, 9] == 1
+    assert labels.sum() == 125
+    # 125 voxels of 0.1 ml are 12.5 ml: at the limit a component stays.
+    assert labels_from_probability(share, 0.1, 0.5, smallest_component_ml=12.5).sum() == 125
+    assert labels_from_probability(share, 0.1, 0.5, smallest_component_ml=12.6).sum() == 0
+
+
+def test_holes_are_filled_only_when_the_card_says_so(share):
+    assert labels_from_probability(share, 1.0)[6, 6, 6] == 0
+    assert labels_from_probability(share, 1.0, fill_holes=True)[6, 6, 6] == 1
+
+
+def test_the_stronger_of_two_labels_wins(share):
+    other = np.full_like(share, 140)
+    labels = labels_from_probability(np.stack([share, other], axis=-1), 1.0, 0.5, values=(3, 7))
+    assert labels[4, 4, 4] == 3
+    assert labels[9, 9, 9] == 7
+    assert labels[0, 0, 0] == 7
+
+
+def test_nothing_found_is_an_empty_label_map():
+    empty = np.zeros((3, 4, 5), np.uint8)
+    assert labels_from_probability(empty, 1.0, 0.5, 1.0, True).sum() == 0
+    assert bounding_box(empty > 0) is None
+
+
+def test_a_foreground_click_adds_its_region_and_a_background_click_gives_one_up():
+    share = np.zeros((20, 20, 20), np.uint8)
+    share[5:10, 5:10, 5:10], share[14:17, 14:17, 14:17] = 200, 90
+    probability, labels = sitk.GetImageFromArray(share), sitk.GetImageFromArray((share >= 128).astype(np.uint8))
+    added = refine_labels(probability, labels, [Click((15.0, 15.0, 15.0), True)], 0.5)
+    assert np.array_equal(sitk.GetArrayFromImage(added) == 1, share > 0)
+    removed = refine_labels(probability, added, [Click((7.0, 7.0, 7.0), False)], 0.5)
+    assert np.array_equal(sitk.GetArrayFromImage(removed) == 1, share == 90)
+
+
+def test_a_click_is_obeyed_even_where_nothing_is_probable():
+    empty = sitk.GetImageFromArray(np.zeros((5, 5, 5), np.uint8))
+    labels = sitk.GetArrayFromImage(refine_labels(empty, empty, [Click((2.0, 3.0, 4.0), True)], 0.5))
+    assert np.argwhere(labels).tolist() == [[4, 3, 2]]
+
+
+def test_a_click_reaches_four_centimetres_and_no_further():
+    share = sitk.GetImageFromArray(np.full((3, 3, 100), 200, np.uint8))
+    labels = sitk.GetImageFromArray(np.zeros((3, 3, 100), np.uint8))
+    found = sitk.GetArrayFromImage(refine_labels(share, labels, [Click((0.0, 1.0, 1.0), True)], 0.5))
+    assert np.flatnonzero(found[1, 1]).max() == 40
+
+
+@pytest.mark.parametrize("point", [(99.0, 0.0, 0.0), (-1.0, 0.0, 0.0)])
+def test_a_click_outside_the_volume_is_refused(point):
+    empty = sitk.GetImageFromArray(np.zeros((5, 5, 5), np.uint8))
+    with pytest.raises(BadInputError, match="outside"):
+        refine_labels(empty, empty, [Click(point, True)], 0.5)
+
+
+@pytest.mark.parametrize("values", [{}, {"point": [1, 2]}, {"point": [1, 2, 3], "foreground": "yes"}])
+def test_a_click_that_is_not_understood_is_refused(values):
+    with pytest.raises(BadInputError):
+        Click.from_json({"foreground": True, **values} if "point" in values else values)

@@ -1,0 +1,126 @@
+"""The server in this process, over real pipes: what a client that is not ours may send."""
+
+from __future__ import annotations
+
+import os
+import threading
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+
+from petctfusion.inference import sliding_window
+from petctfusion.inference.clicks import Click
+from petctfusion.inference.options import SegmentOptions
+from petctfusion.worker import protocol
+from petctfusion.worker.channel import Channel
+from petctfusion.worker.protocol import Failure, Progress, Ready, Result
+from petctfusion.worker.server import Server
+from petctfusion.worker.session import Segmented, WorkerSession
+
+
+class Talk:
+    """Gives lines to a server and collects its answers until `bye`."""
+
+    def __init__(self, tmp_path, transport=None) -> None:
+        self.events: list = []
+        self.session = WorkerSession(self.events.append, transport, tmp_path)
+
+    def run(self, *requests: bytes) -> list:
+        read_end, write_end = os.pipe()
+        server = Server(Channel(write_end))
+        for message in protocol.LineDecoder().feed(b"".join(requests) + self.session.bye()):
+            server.accept(message)
+
+        def read() -> None:
+            while data := os.read(read_end, 1 << 20):
+                self.session.feed(data)
+
+        reader = threading.Thread(target=read)
+        reader.start()
+        server.run()
+        os.close(write_end)
+        reader.join(30)
+        os.close(read_end)
+        return [e for e in self.events if not (isinstance(e, Ready) or getattr(e, "request", "") == "bye")]
+
+
+@pytest.fixture
+def talk(tmp_path):
+    talk = Talk(tmp_path)
+    yield talk
+    talk.session.close()
+
+
+@pytest.mark.parametrize("line", [b"not json\n", b"[]\n", b'{"id": "x", "request": "hello"}\n', b'{"id": 4}\n'])
+def test_bad_json_is_answered_and_the_next_request_served(talk, line):
+    failure, result = talk.run(line, talk.session.hello())
+    assert (failure.id, failure.kind) == (-1, "bad_input")
+    assert isinstance(result, Result)
+    assert result.values["transport"] == "files"
+    assert result.values["devices"][0]["id"] == "cpu"
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"request": "dance"},
+        {"request": "load"},
+        {"request": "segment", "volumes": [], "model": "m"},
+        {"request": "segment", "volumes": {"CT": {}}, "model": "m"},
+        {"request": "segment", "volumes": {"CT": {"file": "/no/such.npy"}}, "model": "m"},
+        {"request": "segment", "options": {"colour": "red"}, "model": "m"},
+        {"request": "refine", "volumes": {}, "clicks": [], "threshold": 0.5, "value": 1},
+        {"request": "explain", "model": "m"},
+    ],
+)
+def test_a_wrong_request_is_bad_input_with_a_hint(talk, fields):
+    failure = next(e for e in talk.run(protocol.encode({"id": 5, **fields})) if isinstance(e, Failure))
+    assert (failure.id, failure.kind) == (5, "bad_input")
+    assert failure.hint
+
+
+def test_a_cancel_for_a_waiting_request_is_answered_before_it_starts(talk, study, tiny_model):
+    events = talk.run(talk.session.segment(study, tiny_model), talk.session.cancel())
+    answer = next(e for e in events if getattr(e, "request", "") == "cancel")
+    assert answer.values == {"cancelled": True}
+    assert [e.kind for e in events if isinstance(e, Failure)] == ["cancelled"]
+
+
+def test_an_unforeseen_error_is_internal_and_shows_no_traceback(talk, study, tiny_model, monkeypatch, capsys):
+    def broken(*_, **__):
+        raise KeyError("secret detail")
+
+    monkeypatch.setattr("petctfusion.inference.study.segment_study", broken)
+    events = talk.run(talk.session.segment(study, tiny_model, SegmentOptions(device="cpu")))
+    failure = next(e for e in events if isinstance(e, Failure))
+    assert failure.kind == "internal"
+    assert "secret detail" not in failure.message + failure.hint
+    assert "secret detail" in capsys.readouterr().err
+
+
+def test_memory_that_runs_out_for_good_has_its_kind_and_every_step_is_announced(talk, study, tiny_model, monkeypatch):
+    def full(*_, **__):
+        raise RuntimeError("[enforce fail at alloc_cpu.cpp] . DefaultCPUAllocator: can't allocate memory")
+
+    monkeypatch.setattr(sliding_window, "_forward", full)
+    events = talk.run(talk.session.segment(study, tiny_model, SegmentOptions(device="cpu")))
+    notes = [e.note for e in events if isinstance(e, Progress) and e.note]
+    assert len(notes) == 2
+    assert "8 x 8 x 8" in notes[0]
+    assert "4 x 4 x 4" in notes[1]
+    assert [e.kind for e in events if isinstance(e, Failure)] == ["out_of_memory"]
+
+
+@pytest.mark.parametrize("transport", ["files", "frames"])
+def test_clicks_are_answered_with_the_corrected_labels(tmp_path, transport):
+    share = np.zeros((20, 20, 20), np.uint8)
+    share[5:10, 5:10, 5:10], share[14:17, 14:17, 14:17] = 200, 90
+    labels = (share >= 128).astype(np.uint8)
+    talk = Talk(tmp_path, transport)
+    clicks = [Click((15.0, 15.0, 15.0), True), Click((7.0, 7.0, 7.0), False)]
+    request = talk.session.refine(sitk.GetImageFromArray(share), sitk.GetImageFromArray(labels), clicks, 0.5)
+    (answer,) = talk.run(request)
+    talk.session.close()
+    assert isinstance(answer, Segmented)
+    assert np.array_equal(sitk.GetArrayFromImage(answer.labels) == 1, share == 90)
