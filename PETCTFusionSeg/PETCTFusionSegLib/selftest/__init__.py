@@ -1,0 +1,1 @@
+"""Stories that run in the Slicer application (`PETCTFusionSegTest`) and on the test harness."""
