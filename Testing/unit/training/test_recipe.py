@@ -26,7 +26,7 @@ def test_an_unknown_recipe_lists_the_known_ones():
 
 
 @pytest.mark.parametrize(
-    ("change", "named"), [(("steps = 3000", ""), "lacks steps"), (("seed = 1", "colour = 1"), "does not know colour")]
+    ("change", "named"), [(("steps = 2400", ""), "lacks steps"), (("seed = 1", "colour = 1"), "does not know colour")]
 )
 def test_wrong_fields_are_named(tmp_path, change, named):
     from petctfusion.training import recipe as module
