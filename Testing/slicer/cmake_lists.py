@@ -15,8 +15,8 @@ def filesOnDisk() -> dict[str, list[str]]:
         path.relative_to(MODULE).as_posix()
         for path in MODULE.rglob("*")
         if path.is_file()
-        and not {"__pycache__"} & set(path.parts)
-        and not path.name.startswith((".", "CMakeLists"))
+        and not any(part == "__pycache__" or part.startswith(".") for part in path.relative_to(MODULE).parts)
+        and not path.name.startswith("CMakeLists")
         and ".egg-info/" not in path.as_posix()
     )
     return {

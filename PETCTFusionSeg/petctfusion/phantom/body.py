@@ -49,13 +49,20 @@ def leg(side: int) -> Column:
 
 def arm(side: int) -> Tube:
     """An arm hanging at the side, with its hand."""
-    points: list[Point] = [(176, 12, 822), (206, 20, 700), (222, 28, 545), (230, 10, 430), (231, -8, 300), (228, -14, 190)]
+    points: list[Point] = [
+        (176, 12, 822),
+        (206, 20, 700),
+        (222, 28, 545),
+        (230, 10, 430),
+        (231, -8, 300),
+        (228, -14, 190),
+    ]
     return Tube(mirrored(points, side), (52, 48, 40, 38, 27, 24))
 
 
 @dataclass(frozen=True)
 class Build:
-    """How a person is built: thickness factor of the subcutaneous fat, and whether the arms hang in the field of view."""
+    """How a person is built: thickness factor of the subcutaneous fat, and whether the arms hang at the sides."""
 
     fat: float = 1.0
     arms: bool = True
@@ -65,9 +72,8 @@ def distance_to_skin(canvas: Canvas, build: Build) -> Array:
     """Distance in mm of every voxel to the outline, negative inside; 1000 far away."""
     distance = np.full(canvas.labels.shape, 1000.0, dtype=np.float32)
     head: list[tuple[Shape, float]] = [(CRANIUM, 1), (FACE, 26), (JAW, 18), (NOSE, 10), (NECK, 22)]
-    for shape, seam in [(TRUNK, 1.0), (leg(1), 30.0), (leg(-1), 30.0)]:
-        _join(canvas, distance, shape, seam)
-    for shape, seam in head:
+    trunk: list[tuple[Shape, float]] = [(TRUNK, 1.0), (leg(1), 30.0), (leg(-1), 30.0)]
+    for shape, seam in [*trunk, *head]:
         _join(canvas, distance, shape, seam)
     if build.arms:
         _join(canvas, distance, arm(1), 16.0)
@@ -125,14 +131,28 @@ def paint_septa(canvas: Canvas, generator: np.random.Generator) -> None:
     for side in (1, -1):
         thigh_seeds = _thigh_compartments(generator, side)
         _septa(canvas, ((side * 90 - 95, side * 90 + 95), (-110, 125), (-260, 330)), thigh_seeds, generator, 1.5)
-    back = [(sx * px, py) for sx in (1, -1) for px, py in ((24, 92), (52, 82), (95, 60), (135, 20), (140, -40), (60, -95))]
+    back = [
+        (sx * px, py) for sx in (1, -1) for px, py in ((24, 92), (52, 82), (95, 60), (135, 20), (140, -40), (60, -95))
+    ]
     _septa(canvas, ((-170, 170), (-110, 115), (330, 860)), np.asarray(back), generator, 1.4)
 
 
 def _thigh_compartments(generator: np.random.Generator, side: int) -> NDArray[np.float64]:
     """Centres (x, y) of thigh muscles around the femur: quadriceps in front, adductors inside, hamstrings behind."""
     nominal = np.array(
-        [(88, -62), (122, -38), (58, -48), (92, -28), (40, -12), (50, 26), (66, 58), (96, 66), (124, 48), (136, 6), (74, 6)]
+        [
+            (88, -62),
+            (122, -38),
+            (58, -48),
+            (92, -28),
+            (40, -12),
+            (50, 26),
+            (66, 58),
+            (96, 66),
+            (124, 48),
+            (136, 6),
+            (74, 6),
+        ]
     )
     moved = nominal + generator.normal(0, 4.0, nominal.shape)
     return np.asarray(moved * (side, 1))

@@ -23,11 +23,15 @@ AxisMap = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 
 @dataclass(frozen=True)
 class BodyMap:
-    """How world mm become nominal body mm along each axis; monotone, so that boxes stay boxes."""
+    """How world mm become nominal body mm along each axis; monotone, so that boxes stay boxes.
+
+    `lean` moves a transverse plane by (x, y) nominal mm as a function of nominal height: a head held forward.
+    """
 
     x: AxisMap
     y: AxisMap
     z: AxisMap
+    lean: Callable[[NDArray[np.float64]], tuple[NDArray[np.float64], NDArray[np.float64]]] | None = None
 
     @classmethod
     def scaled(cls, girth: float, depth: float, height: float) -> BodyMap:
@@ -51,12 +55,18 @@ class Canvas:
         self.z = warps[0] + self._axes[0][:, None, None]
         self.y = warps[1] + self._axes[1][None, :, None]
         self.x = warps[2] + self._axes[2][None, None, :]
+        self._lean_mm = 0.0
+        if body.lean is not None:
+            move_x, move_y = body.lean(self._axes[0].astype(np.float64))
+            self.x += move_x.astype(np.float32)[:, None, None]
+            self.y += move_y.astype(np.float32)[:, None, None]
+            self._lean_mm = float(max(np.abs(move_x).max(), np.abs(move_y).max()))
 
     def window(self, box: Box, margin_mm: float = 0.0) -> Slices | None:
         """The part of the grid that a box in nominal mm can reach, or None."""
         parts = []
         for axis, (low, high) in zip(self._axes, (box[2], box[1], box[0]), strict=True):
-            reach = _REACH_MM + margin_mm
+            reach = _REACH_MM + self._lean_mm + margin_mm
             start = int(np.searchsorted(axis, low - reach))
             stop = int(np.searchsorted(axis, high + reach))
             if start >= stop:

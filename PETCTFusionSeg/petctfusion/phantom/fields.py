@@ -45,8 +45,6 @@ class SmoothField:
         step = max(1, min(coarsening, int(self.pitch_mm / max(grid.spacing))))
         coarse = [_coarse_axis(points, step) for points in axes]
         values = self.at(coarse[0][:, None, None], coarse[1][None, :, None], coarse[2][None, None, :])
-        if step == 1:
-            return values
         for axis, (points, nodes) in enumerate(zip(axes, coarse, strict=True)):
             values = _interpolate_axis(values, nodes, points, axis)
         return values
@@ -54,16 +52,14 @@ class SmoothField:
 
 def axis_points(grid: Geometry) -> tuple[Array, Array, Array]:
     """Voxel centres in mm along z, y and x of an axis-aligned grid (identity direction)."""
-    x, y, z = (
-        (grid.origin[i] + grid.spacing[i] * np.arange(grid.size[i])).astype(np.float32) for i in range(3)
-    )
+    x, y, z = ((grid.origin[i] + grid.spacing[i] * np.arange(grid.size[i])).astype(np.float32) for i in range(3))
     return z, y, x
 
 
 def _coarse_axis(points: Array, step: int) -> Array:
     spacing = float(points[1] - points[0]) if len(points) > 1 else 1.0
     count = int(np.ceil((len(points) - 1) / step)) + 1
-    return (points[0] + spacing * step * np.arange(max(count, 2))).astype(np.float32)
+    return np.asarray(points[0] + spacing * step * np.arange(max(count, 2)), dtype=np.float32)
 
 
 def _interpolate_axis(values: Array, nodes: Array, points: Array, axis: int) -> Array:

@@ -18,12 +18,14 @@ from petctfusion.volumes.geometry import Geometry
 
 NECROTIC_SUV_SHARE = 0.18
 """Uptake of a necrotic core relative to the living part; cores of the training patients are at 0.1 to 0.3."""
-_HARD = (Label.AIR, Label.SKIN, Label.CORTICAL_BONE, Label.MARROW, Label.AIRWAY)
+_MOST_BARRED = 0.4
+"""A lesion gives way to bone and skin around it, but one that would lose more than this has no place there."""
+_HARD = (Label.AIR, Label.SKIN, Label.CORTICAL_BONE, Label.MARROW, Label.YELLOW_MARROW, Label.AIRWAY)
 
 
 @dataclass(frozen=True)
 class Lesion:
-    """Truth of one lesion: centre of mass in LPS mm, volumes on the truth grid in ml, mean SUVbw of living and dead part."""
+    """Truth of one lesion: centre of mass in LPS mm, volumes on the truth grid in ml, mean SUVbw, living and dead."""
 
     id: int
     site: str
@@ -57,7 +59,8 @@ def paint_lesions(
     for number, spec in enumerate(specs, start=1):
         if spec.site not in sites:
             raise BadInputError(
-                f"The phantom has no place called '{spec.site}' in this field of view.", f"Use one of {', '.join(sorted(sites))}."
+                f"The phantom has no place called '{spec.site}' in this field of view.",
+                f"Use one of {', '.join(sorted(sites))}.",
             )
         generator = np.random.default_rng([seed, 100 + number])
         table.append(_paint(labels, ids, uptake, grid, sites[spec.site], spec, number, generator))
@@ -78,9 +81,13 @@ def _paint(
     part = labels[window]
     local = _local_grid(grid, window, centre)
     level = _surface_level(local, part, spec, generator)
-    level[ids[window] > 0] = np.inf
     wanted = round(np.pi / 6 * spec.diameter_mm**3 / (grid.voxel_ml * 1000))
-    inside = _lowest(level, wanted, spec)
+    barred = ids[window] > 0
+    if spec.irregularity > 0:
+        barred |= np.isin(part, [int(one) for one in _HARD])
+    _check_room(level, barred, wanted, spec)
+    level[barred] = np.inf
+    inside = _lowest(level, wanted)
     core = _necrosis(inside, local, spec, generator)
     texture = SmoothField.draw(generator, max(9.0, spec.diameter_mm / 6)).on(local, 3)
     relative = np.clip(1 + spec.texture * texture, 0.3, None)
@@ -106,7 +113,7 @@ def _paint(
 
 def reach_mm(spec: LesionSpec) -> float:
     """How far a lesion can stretch from its site."""
-    return spec.diameter_mm / 2 * spec.elongation ** (2 / 3) * (1.25 + 2.2 * spec.irregularity) + 4
+    return float(spec.diameter_mm / 2 * spec.elongation ** (2 / 3) * (1.25 + 2.2 * spec.irregularity) + 4)
 
 
 def _window(grid: Geometry, centre: Point, spec: LesionSpec) -> tuple[slice, slice, slice]:
@@ -118,7 +125,8 @@ def _window(grid: Geometry, centre: Point, spec: LesionSpec) -> tuple[slice, sli
         parts.append(slice(max(low, 0), min(max(high, 0), grid.size[axis])))
     if any(one.start >= one.stop for one in parts):
         raise BadInputError(
-            f"The lesion at '{spec.site}' lies outside the field of view.", "Choose another site or a larger field of view."
+            f"The lesion at '{spec.site}' lies outside the field of view.",
+            "Choose another site or a larger field of view.",
         )
     return parts[0], parts[1], parts[2]
 
@@ -132,7 +140,9 @@ def _local_grid(grid: Geometry, window: tuple[slice, slice, slice], centre: Poin
     return Geometry(size, grid.spacing, (origin[0], origin[1], origin[2]), grid.direction)
 
 
-def _surface_level(local: Geometry, labels: NDArray[np.uint8], spec: LesionSpec, generator: np.random.Generator) -> Array:
+def _surface_level(
+    local: Geometry, labels: NDArray[np.uint8], spec: LesionSpec, generator: np.random.Generator
+) -> Array:
     """A function that grows outwards from the centre; its level sets are the lesion at every size."""
     points = axis_points(local)
     z, y, x = points[0][:, None, None], points[1][None, :, None], points[2][None, None, :]
@@ -147,18 +157,25 @@ def _surface_level(local: Geometry, labels: NDArray[np.uint8], spec: LesionSpec,
         lobes += np.float32(0.4) * SmoothField.draw(generator, 0.5 * radius).on(local, 4)
         level -= np.float32(spec.irregularity) * lobes
         level[labels == int(Label.FAT)] += np.float32(0.30)
-        level[np.isin(labels, [int(one) for one in _HARD])] = np.inf
     return level
 
 
-def _lowest(level: Array, count: int, spec: LesionSpec) -> NDArray[np.bool_]:
+def _check_room(level: Array, barred: NDArray[np.bool_], count: int, spec: LesionSpec) -> None:
+    """Refuse a lesion of which bone, skin, air or another lesion would take too much away."""
+    room = int(barred.size - barred.sum())
+    if 1 <= count <= room:
+        ideal = np.argpartition(level, count - 1, axis=None)[:count]
+        if barred.ravel()[ideal].mean() <= _MOST_BARRED:
+            return
+    raise BadInputError(
+        f"There is no room for a lesion of {spec.diameter_mm:g} mm at '{spec.site}'.",
+        "Choose another size, another site or a finer truth grid.",
+    )
+
+
+def _lowest(level: Array, count: int) -> NDArray[np.bool_]:
     """One connected piece of `count` voxels of lowest level; a rough surface may cost it a few of them."""
     free = np.sort(level[np.isfinite(level)])
-    if count < 1 or len(free) < count:
-        raise BadInputError(
-            f"There is no room for a lesion of {spec.diameter_mm:g} mm at '{spec.site}'.",
-            "Choose a smaller one or another site.",
-        )
     low, high = count - 1, len(free) - 1
     inside = _piece(level <= free[low])
     while int(inside.sum()) < count and low < high - 1:

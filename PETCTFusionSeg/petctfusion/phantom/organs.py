@@ -17,12 +17,13 @@ from petctfusion.errors import BadInputError
 from petctfusion.phantom import body, head, skeleton, viscera
 from petctfusion.phantom.canvas import BodyMap, Canvas
 from petctfusion.phantom.fields import SmoothField
+from petctfusion.phantom.grids import axis_aligned, cut_out, slices_over
+from petctfusion.phantom.physics import image_on
 from petctfusion.phantom.settings import PhantomSettings
 from petctfusion.phantom.shapes import Array, Ellipsoid, Point
 from petctfusion.phantom.sites import SITES
 from petctfusion.phantom.tissues import Label
 from petctfusion.volumes.geometry import Geometry
-from petctfusion.volumes.labels import resample_labels
 from petctfusion.volumes.reading import read_mask
 
 SPLEEN, KIDNEYS, LIVER, BLADDER, LUNGS, BRAIN, HEART, STOMACH, PROSTATE, GLANDS = range(1, 11)
@@ -30,7 +31,13 @@ CAGE = (SPLEEN, LIVER, LUNGS, HEART, STOMACH)
 _WALL_MM = 30.0
 """Rib, muscle and fat outside the hull of the organs, at least."""
 # Nominal heights of landmarks (see `petctfusion.phantom.body`): organ, which end of it, mm.
-_LANDMARKS = ((BLADDER, "low", 262.0), (KIDNEYS, "low", 503.0), (LUNGS, "low", 588.0), (LUNGS, "high", 884.0), (BRAIN, "low", 985.0))
+_LANDMARKS = (
+    (BLADDER, "low", 262.0),
+    (KIDNEYS, "low", 503.0),
+    (LUNGS, "low", 588.0),
+    (LUNGS, "high", 884.0),
+    (BRAIN, "low", 985.0),
+)
 _SOFT = [Label.SKIN, Label.FAT, Label.MUSCLE, Label.SEPTUM, Label.VISCERAL_FAT, Label.AIR]
 
 
@@ -49,18 +56,18 @@ def read_organs(source: Path | sitk.Image) -> sitk.Image:
     return image
 
 
-def organ_body(
-    organs: sitk.Image, settings: PhantomSettings
-) -> tuple[Geometry, NDArray[np.uint8], dict[str, Point]]:
+def organ_body(organs: sitk.Image, settings: PhantomSettings) -> tuple[Geometry, NDArray[np.uint8], dict[str, Point]]:
     """Truth grid, tissue labels (z, y, x) and lesion places around the organs; always the whole body."""
     if settings.field_of_view != "whole-body":
-        raise BadInputError("A phantom around an organ map is always the whole body.", "Use the field of view whole-body.")
+        raise BadInputError(
+            "A phantom around an organ map is always the whole body.", "Use the field of view whole-body."
+        )
     source = Geometry.of(organs)
     coarse = sitk.GetArrayViewFromImage(organs)
     bounds = _bounds(coarse, source)
     fit = _Fit(bounds, source)
     grid = fit.grid(settings.fine_spacing_mm, settings.arms)
-    labels = sitk.GetArrayFromImage(resample_labels(organs, grid))
+    labels = _smooth_labels(coarse, source, grid)
     canvas = Canvas(grid, fit.map, np.random.default_rng([settings.seed, 1]))
     hull = _hull_distance(np.isin(labels, CAGE), grid)
     _paint_body(canvas, hull, labels, settings)
@@ -69,6 +76,27 @@ def organ_body(
 
 
 Bounds = dict[int, NDArray[np.float64]]
+
+
+def _smooth_labels(labels: NDArray[np.uint8], source: Geometry, grid: Geometry) -> NDArray[np.uint8]:
+    """The map on the truth grid, steps rounded: each label is blurred by a voxel, the strongest above half wins."""
+    result = np.zeros(grid.shape, dtype=np.uint8)
+    strongest = np.full(grid.shape, 0.5, dtype=np.float32)
+    width = float(max(source.spacing))
+    for number, found in enumerate(ndimage.find_objects(labels), start=1):
+        if found is None:
+            continue
+        window = tuple(slice(max(0, one.start - 3), one.stop + 3) for one in found)
+        part = (labels[window] == number).astype(np.float32)
+        local = cut_out(source, tuple(slice(a.start, a.start + n) for a, n in zip(window, part.shape, strict=True)))
+        place = slices_over(grid, local)
+        if place is None:
+            continue
+        share = image_on(part, local, cut_out(grid, place), width)
+        wins = share > strongest[place]
+        result[place][wins] = number
+        strongest[place][wins] = share[wins]
+    return result
 
 
 def _bounds(labels: NDArray[np.uint8], grid: Geometry) -> Bounds:
@@ -94,6 +122,8 @@ class _Fit:
         pairs = [(float(bounds[o][0 if end == "low" else 1, 2]), z) for o, end, z in _LANDMARKS if o in bounds]
         pairs = [pair for i, pair in enumerate(pairs) if i == 0 or pair[0] > pairs[i - 1][0] + 5]
         self._world, self._nominal = (np.array(column) for column in zip(*pairs, strict=True))
+        self._head = self._head_shift(bounds[BRAIN]) if BRAIN in bounds else (0.0, 0.0)
+        self._bounds = np.stack(list(bounds.values()))
         self.low = float(source.corners()[:, 2].min())
         self.high = float(source.corners()[:, 2].max())
 
@@ -101,8 +131,22 @@ class _Fit:
     def map(self) -> BodyMap:
         """Piecewise linear along the body, linear across it."""
         return BodyMap(
-            lambda v: (v - self.centre_x) / self.scale_x, lambda v: (v - self.back) / self.scale_y, self.nominal_z
+            lambda v: (v - self.centre_x) / self.scale_x,
+            lambda v: (v - self.back) / self.scale_y,
+            self.nominal_z,
+            self._lean,
         )
+
+    def _head_shift(self, brain: NDArray[np.float64]) -> tuple[float, float]:
+        """Nominal mm (x, y) by which the map's brain must move to sit in the nominal head."""
+        x, y, _ = brain.mean(axis=0)
+        return (self.centre_x - x) / self.scale_x, 8 - (y - self.back) / self.scale_y
+
+    def _lean(self, nominal_z: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """The neck carries the head to where the map's brain is."""
+        share = np.clip((nominal_z - 870) / 115, 0, 1)
+        share = share**2 * (3 - 2 * share)
+        return self._head[0] * share, self._head[1] * share
 
     def nominal_z(self, world: NDArray[np.float64]) -> NDArray[np.float64]:
         """Nominal height; beyond the outer landmarks one to one."""
@@ -120,15 +164,10 @@ class _Fit:
         half = 292.0 if arms else 212.0
         low = np.array(self.world((-half, -165, -40)))
         high = np.array(self.world((half, 160, 1160)))
+        low[:2] = np.minimum(low[:2], self._bounds[:, 0, :2].min(axis=0) - 70)
+        high[:2] = np.maximum(high[:2], self._bounds[:, 1, :2].max(axis=0) + 45)
         low[2], high[2] = max(low[2], self.low), min(high[2], self.high)
-        size = np.maximum(((high - low) / fine_mm).astype(int), 1)
-        origin = low + fine_mm / 2
-        return Geometry(
-            (int(size[0]), int(size[1]), int(size[2])),
-            (fine_mm,) * 3,
-            (float(origin[0]), float(origin[1]), float(origin[2])),
-            (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0),
-        )
+        return axis_aligned(low, high, (fine_mm,) * 3)
 
 
 def _hull_distance(mask: NDArray[np.bool_], grid: Geometry) -> Array:
@@ -228,12 +267,12 @@ def _sites(canvas: Canvas, grid: Geometry, fit: _Fit) -> dict[str, Point]:
     low, high = grid.corners().min(axis=0) + 15, grid.corners().max(axis=0) - 15
     placed = {name: fit.world(point) for name, point in SITES.items()}
     for name, label, side in (("liver", Label.LIVER, 0), ("lung-left", Label.LUNG, 1), ("lung-right", Label.LUNG, -1)):
-        mask = canvas.labels == int(label)
+        mask = canvas.labels[::2, ::2, ::2] == int(label)
         if side:
-            columns = grid.origin[0] + grid.spacing[0] * np.arange(grid.size[0])
+            columns = grid.origin[0] + 2 * grid.spacing[0] * np.arange(mask.shape[2])
             mask = mask & ((columns - fit.centre_x) * side > 0)
         depth = ndimage.distance_transform_edt(ndimage.binary_closing(mask), sampling=grid.spacing_zyx)
-        deepest = np.array(np.unravel_index(int(np.argmax(depth)), depth.shape), dtype=np.float64)
+        deepest = 2 * np.array(np.unravel_index(int(np.argmax(depth)), depth.shape), dtype=np.float64)
         point = grid.points(deepest[None, ::-1])[0]
         placed[name] = (float(point[0]), float(point[1]), float(point[2]))
     if "thigh-left" in placed and not low[2] < placed["thigh-left"][2] - 70:

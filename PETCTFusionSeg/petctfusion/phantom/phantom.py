@@ -15,6 +15,7 @@ from scipy import ndimage
 from petctfusion.errors import BadInputError
 from petctfusion.phantom.anatomy import Patient, procedural_labels
 from petctfusion.phantom.fields import SmoothField
+from petctfusion.phantom.grids import axis_aligned, cut_out, slices_over
 from petctfusion.phantom.lesions import Lesion, PaintedLesions, paint_lesions, reach_mm
 from petctfusion.phantom.organs import organ_body, read_organs
 from petctfusion.phantom.physics import CT_AIR_HU, Array, add_ct_noise, add_pet_noise, image_on
@@ -26,7 +27,6 @@ from petctfusion.volumes.geometry import Geometry
 from petctfusion.volumes.writing import write_volume
 
 Bounds = tuple[NDArray[np.float64], NDArray[np.float64]]
-_IDENTITY = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0)
 _BORDER_MM = 12.0
 """Truth is drawn this far beyond the field of view, so that the point spread has something to draw from."""
 CT_FWHM_MM = 1.1
@@ -56,7 +56,10 @@ def make_phantom(settings: PhantomSettings | None = None) -> Phantom:
     """
     settings = settings or PhantomSettings()
     grid, labels, sites = _anatomy(settings)
-    painted = paint_lesions(labels, grid, sites, settings.chosen_lesions, settings.seed)
+    specs = settings.chosen_lesions
+    if settings.lesions is None and settings.anatomy is not None:
+        specs = tuple(one for one in specs if one.site in sites)
+    painted = paint_lesions(labels, grid, sites, specs, settings.seed)
     view = _view(settings, grid, painted)
     tissues = patient_tissues(_stream(settings, 11))
     ct_grid = _scanner_grid(view, settings.ct_spacing_mm, 0.0)
@@ -110,27 +113,6 @@ def describe(phantom: Phantom) -> dict[str, Any]:
     }
 
 
-def axis_aligned(low: NDArray[np.float64], high: NDArray[np.float64], spacing: tuple[float, float, float]) -> Geometry:
-    """The grid of this spacing (x, y, z) whose voxels fill the box from `low` to `high` in LPS mm."""
-    step = np.asarray(spacing)
-    size = np.maximum(np.floor((high - low) / step + 1e-6).astype(int), 1)
-    origin = low + (high - low - size * step) / 2 + step / 2
-    return Geometry(
-        (int(size[0]), int(size[1]), int(size[2])),
-        (float(step[0]), float(step[1]), float(step[2])),
-        (float(origin[0]), float(origin[1]), float(origin[2])),
-        _IDENTITY,
-    )
-
-
-def cut_out(grid: Geometry, window: tuple[slice, ...]) -> Geometry:
-    """The part of an axis-aligned grid behind array slices (z, y, x)."""
-    z, y, x = ((int(one.start), int(one.stop)) for one in window)
-    origin = tuple(float(o + s * part[0]) for o, s, part in zip(grid.origin, grid.spacing, (x, y, z), strict=True))
-    size = (x[1] - x[0], y[1] - y[0], z[1] - z[0])
-    return Geometry(size, grid.spacing, (origin[0], origin[1], origin[2]), grid.direction)
-
-
 def _anatomy(settings: PhantomSettings) -> tuple[Geometry, NDArray[np.uint8], dict[str, Point]]:
     """Truth grid, tissue labels and the places (LPS mm) where lesions can sit."""
     if settings.anatomy is not None:
@@ -154,12 +136,16 @@ def _painted_box(settings: PhantomSettings, patient: Patient, sites: dict[str, P
         return np.array(patient.world((-half, -150, -40))), np.array(patient.world((half, 150, 1150)))
     if not settings.chosen_lesions:
         if settings.field_of_view == "lesion":
-            raise BadInputError("A field of view around the lesion needs a lesion.", "Give one, or another field of view.")
+            raise BadInputError(
+                "A field of view around the lesion needs a lesion.", "Give one, or another field of view."
+            )
         side = 1
     else:
         first = settings.chosen_lesions[0]
         if first.site not in sites:
-            raise BadInputError(f"The phantom has no place called '{first.site}'.", f"Use one of {', '.join(sorted(SITES))}.")
+            raise BadInputError(
+                f"The phantom has no place called '{first.site}'.", f"Use one of {', '.join(sorted(SITES))}."
+            )
         if settings.field_of_view == "lesion":
             reach = reach_mm(first) + settings.margin_mm
             centre = np.array(sites[first.site])
@@ -213,12 +199,9 @@ def _masks_on(painted: PaintedLesions, grid: Geometry, target: Geometry) -> NDAr
         if window is None:
             continue
         source = cut_out(grid, window)
-        corners = target.indices(source.corners())
-        low = np.maximum(np.floor(corners.min(axis=0)).astype(int), 0)
-        high = np.minimum(np.ceil(corners.max(axis=0)).astype(int) + 1, target.size)
-        if np.any(high <= low):
+        place = slices_over(target, source)
+        if place is None:
             continue
-        place = (slice(low[2], high[2]), slice(low[1], high[1]), slice(low[0], high[0]))
         mask = (painted.ids[window] == number).astype(np.float32)
         filled = image_on(mask, source, cut_out(target, place), 0.0, True)
         result[place][filled >= 0.5] = number

@@ -58,7 +58,11 @@ def counts_per_suv(liver_suv: float, liver_cov: float, spacing_zyx: tuple[float,
 
 
 def add_pet_noise(
-    suv: Array, spacing_zyx: tuple[float, float, float], liver_suv: float, liver_cov: float, generator: np.random.Generator
+    suv: Array,
+    spacing_zyx: tuple[float, float, float],
+    liver_suv: float,
+    liver_cov: float,
+    generator: np.random.Generator,
 ) -> Array:
     """Poisson noise on the grid, correlated by the reconstruction filter; the noise-free image stays as sharp as it is.
 
@@ -66,13 +70,13 @@ def add_pet_noise(
     target scaled with the square root of uptake. Negative values become 0, as in ordered-subset reconstructions.
     """
     if liver_cov <= 0:
-        return suv.copy()
+        return np.array(suv)
     counts = counts_per_suv(liver_suv, liver_cov, spacing_zyx)
     expected = (np.maximum(suv, 0) + SCATTER_SUV) * counts
     noise = ((generator.poisson(expected) - expected) / counts).astype(np.float32)
     for axis, kernel in enumerate(_noise_kernels(spacing_zyx)):
         noise = ndimage.convolve1d(noise, kernel, axis=axis, mode="reflect")
-    return np.maximum(suv + noise, 0).astype(np.float32)
+    return np.asarray(np.maximum(suv + noise, 0), dtype=np.float32)
 
 
 def _noise_kernels(spacing_zyx: tuple[float, float, float]) -> list[Array]:
@@ -100,4 +104,4 @@ def add_ct_noise(
     narrow -= wide
     narrow *= np.float32(sd_hu / max(float(narrow.std()), 1e-6))
     narrow *= np.clip((hounsfield + 1000) / 900, 0.25, 1.0)
-    return np.clip(np.round(hounsfield + narrow), CT_AIR_HU, 3071).astype(np.int16)
+    return np.asarray(np.clip(np.round(hounsfield + narrow), CT_AIR_HU, 3071), dtype=np.int16)

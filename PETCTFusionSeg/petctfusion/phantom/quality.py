@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 import SimpleITK as sitk
@@ -10,8 +11,9 @@ from numpy.typing import NDArray
 from scipy import integrate, ndimage, special
 
 from petctfusion.errors import BadInputError
+from petctfusion.phantom.grids import axis_aligned
 from petctfusion.phantom.lesions import paint_lesions
-from petctfusion.phantom.phantom import Phantom, axis_aligned, make_phantom
+from petctfusion.phantom.phantom import Phantom, make_phantom
 from petctfusion.phantom.physics import FWHM_PER_SIGMA, add_pet_noise, image_on
 from petctfusion.phantom.settings import LesionSpec, PhantomSettings
 from petctfusion.phantom.tissues import LIVER_SUV, Label
@@ -28,8 +30,8 @@ FWHM_TOLERANCE, LIVER_TOLERANCE, COV_TOLERANCE, RECOVERY_TOLERANCE, CT_NOISE_TOL
 @dataclass(frozen=True)
 class Recovery:
     """Recovery of one sphere, (measured - background) / (true - background), without noise: the mean over the true
-    sphere and at its centre, each beside the value of a Gaussian-blurred ball; and the mean over the voxels of one noisy
-    image on the PET grid, weighted by their share of the sphere (lower, as coarse voxels at the rim mix)."""
+    sphere and at its centre, each beside the value of a Gaussian-blurred ball; and the mean over the voxels of one
+    noisy image on the PET grid, weighted by their share of the sphere (lower, as coarse voxels at the rim mix)."""
 
     diameter_mm: float
     mean: float
@@ -77,7 +79,7 @@ class QualityReport:
             and abs(self.liver.cov / self.liver_cov_set - 1) <= COV_TOLERANCE
             and abs(self.liver.ct_sd_hu / self.ct_noise_set_hu - 1) <= CT_NOISE_TOLERANCE
             and all(one.within_limits for one in self.recovery)
-            and all(small < large for small, large in zip(means, means[1:], strict=False))
+            and all(small < large for small, large in pairwise(means))
         )
 
     def lines(self) -> list[str]:
@@ -91,7 +93,10 @@ class QualityReport:
         ]
         text = ["| measured | value | set | limit |", "|---|---|---|---|"]
         text += [f"| {name} | {value} | {wanted} | +-{100 * limit:.0f} % |" for name, value, wanted, limit in rows]
-        text += ["", "| sphere (mm) | mean recovery | Gaussian ball | at the centre | Gaussian ball | mean on the PET grid, with noise |"]
+        text += [
+            "",
+            "| sphere (mm) | mean recovery | Gaussian ball | at the centre | Gaussian ball | on the PET grid, noisy |",
+        ]
         text += ["|---|---|---|---|---|---|"]
         text += [
             f"| {r.diameter_mm:.0f} | {r.mean:.2f} | {r.mean_expected:.2f} | {r.centre:.2f} | {r.centre_expected:.2f} "
@@ -143,7 +148,9 @@ def _point_widths(settings: PhantomSettings, shift: NDArray[np.float64]) -> list
     values[2, 2, 2] = 1e4
     reach = 5 * settings.psf_fwhm_mm + np.asarray(settings.pet_spacing_mm)
     place = shift * np.asarray(settings.pet_spacing_mm)
-    image = image_on(values, source, axis_aligned(place - reach, place + reach, settings.pet_spacing_mm), settings.psf_fwhm_mm)
+    image = image_on(
+        values, source, axis_aligned(place - reach, place + reach, settings.pet_spacing_mm), settings.psf_fwhm_mm
+    )
     widths = []
     for axis, spacing in enumerate(settings.pet_spacing_mm[::-1]):
         profile = image.sum(axis=tuple(i for i in range(3) if i != axis)).astype(np.float64)
@@ -209,8 +216,8 @@ def _sphere(settings: PhantomSettings, diameter: float, number: int) -> Recovery
 
 
 def ball_centre_recovery(diameter_mm: float, fwhm_mm: float) -> float:
-    """Value at the centre of a ball of height one under a Gaussian: erf(a) - 2 a exp(-a^2) / sqrt(pi), a = R / (sqrt(2) s)
-    (Kessler, Ellis, Eden, J Comput Assist Tomogr 1984)."""
+    """Value at the centre of a ball of height one under a Gaussian: erf(a) - 2 a exp(-a^2) / sqrt(pi) with
+    a = R / (sqrt(2) s) (Kessler, Ellis, Eden, J Comput Assist Tomogr 1984)."""
     a = diameter_mm / 2 / (np.sqrt(2) * fwhm_mm / FWHM_PER_SIGMA)
     return float(special.erf(a) - 2 * a * np.exp(-(a**2)) / np.sqrt(np.pi))
 

@@ -49,10 +49,11 @@ WHOLE_BODY_LESIONS = (
 class PhantomSettings:
     """Everything that decides a phantom; equal settings give equal voxels.
 
-    Spacings are (x, y, z) in mm. `fine_mm` is the cubic grid on which truth is drawn (None: 2.5 for the whole body, else
-    1.2). `ct_noise_hu` and `psf_fwhm_mm` are measured back by `petctfusion.phantom.quality`. `lesions` None means the
-    default of the field of view: one thigh sarcoma, and for the whole body six smaller ones of 10 to 37 mm besides.
-    `anatomy` is an organ label map (path or image) that replaces the procedural organs.
+    Spacings are (x, y, z) in mm. `fine_mm` is the cubic grid on which truth is drawn (None: 2.5 for the whole body,
+    else 1.2). `ct_noise_hu` and `psf_fwhm_mm` are measured back by `petctfusion.phantom.quality`. `lesions` None means
+    the default of the field of view: one thigh sarcoma, and for the whole body six smaller ones of 10 to 37 mm besides.
+    `anatomy` is an organ label map (path or image) that replaces the procedural organs; default lesions whose place it
+    does not show (no thighs, no neck) are left out.
     """
 
     seed: int = 0
@@ -71,7 +72,8 @@ class PhantomSettings:
     def __post_init__(self) -> None:
         if self.field_of_view not in FIELDS_OF_VIEW:
             raise BadInputError(
-                f"'{self.field_of_view}' is not a field of view of the phantom.", f"Use one of {', '.join(FIELDS_OF_VIEW)}."
+                f"'{self.field_of_view}' is not a field of view of the phantom.",
+                f"Use one of {', '.join(FIELDS_OF_VIEW)}.",
             )
         numbers = (*self.ct_spacing_mm, *self.pet_spacing_mm, self.psf_fwhm_mm, self.fine_mm or 1.0)
         if min(numbers) <= 0:
@@ -95,11 +97,11 @@ class PhantomSettings:
 
     def to_json(self) -> dict[str, Any]:
         """Plain values; an anatomy is named by its file, an image by the word `image`."""
-        plain = {key: value for key, value in asdict_without_image(self).items() if key != "anatomy"}
+        plain = {key: value for key, value in asdict_without_image(self).items() if key not in ("anatomy", "lesions")}
         if self.anatomy is not None:
             plain["anatomy"] = self.anatomy.name if isinstance(self.anatomy, Path) else "image"
         plain["fine_mm"] = self.fine_spacing_mm
-        plain["lesions"] = [asdict(one) for one in self.chosen_lesions]
+        plain["lesions_asked"] = None if self.lesions is None else [asdict(one) for one in self.lesions]
         return plain
 
 

@@ -1,4 +1,4 @@
-"""Implicit solids: each knows its box and a distance in mm that is negative inside. Coordinates are body mm (x, y, z)."""
+"""Implicit solids in body mm (x, y, z): each knows its box and a distance in mm that is negative inside."""
 
 from __future__ import annotations
 

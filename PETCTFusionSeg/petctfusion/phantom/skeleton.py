@@ -42,15 +42,20 @@ def _paint_spine(canvas: Canvas) -> None:
         body = (np.sqrt((x / 24) ** 2 + (dy / 17) ** 2) / size - 1) * 18 * size
         end_plate = (np.abs(phase - 0.5) - 0.40) * pitch
         vertebra = np.maximum(body, end_plate)
-        soft = [*SOFT, Label.CARTILAGE]
-        canvas.put(Label.CARTILAGE, window, body < -1, SOFT)
+        crowded = [*SOFT, Label.BOWEL, Label.BOWEL_CONTENT, Label.BOWEL_GAS, Label.BLOOD]
+        soft = [*crowded, Label.CARTILAGE]
+        canvas.put(Label.CARTILAGE, window, body < -1, crowded)
         canvas.put(Label.CORTICAL_BONE, window, vertebra < 0, soft)
         canvas.put(Label.MARROW, window, vertebra < -1.6, [Label.CORTICAL_BONE])
         back = dy - 27 * size
         ring = np.abs(np.sqrt(x**2 + back**2) - 11.5) - 3.2
         lamina = np.maximum(ring, (np.abs(phase - 0.42) - 0.36) * pitch)
-        spike = np.maximum(np.abs(x) - 3.4, np.maximum(np.abs(back - 24 * size) - 15 * size, (np.abs(phase - 0.3) - 0.22) * pitch))
-        wings = np.maximum(np.abs(back + 4) - 4.5, np.maximum(np.abs(x) - 38 * size, (np.abs(phase - 0.55) - 0.16) * pitch))
+        spike = np.maximum(
+            np.abs(x) - 3.4, np.maximum(np.abs(back - 24 * size) - 15 * size, (np.abs(phase - 0.3) - 0.22) * pitch)
+        )
+        wings = np.maximum(
+            np.abs(back + 4) - 4.5, np.maximum(np.abs(x) - 38 * size, (np.abs(phase - 0.55) - 0.16) * pitch)
+        )
         wings = np.maximum(wings, 8 - np.abs(x))
         arch = np.minimum(np.minimum(lamina, spike), wings)
         canvas.put(Label.CORTICAL_BONE, window, arch < 0, SOFT)
@@ -67,7 +72,7 @@ def _level(z: Array) -> Array:
     levels = np.linspace(385, 985, 121)
     pitch = np.interp(levels, (385, 560, 860, 985), (36, 31, 21, 17))
     count = np.concatenate([[0.0], np.cumsum(5.0 / ((pitch[1:] + pitch[:-1]) / 2))])
-    return np.interp(z, levels, count).astype(np.float32)
+    return np.asarray(np.interp(z, levels, count), dtype=np.float32)
 
 
 def _paint_ribs(canvas: Canvas, cage: Array | None) -> None:
@@ -96,7 +101,10 @@ def _paint_ribs(canvas: Canvas, cage: Array | None) -> None:
 
 
 def _paint_shoulder(canvas: Canvas, side: int) -> None:
-    canvas.bone(Tube(mirrored([(16, -52, 832), (70, -58, 846), (120, -20, 850), (150, 12, 848)], side), [8, 6, 6, 8]), within=SOFT)
+    canvas.bone(
+        Tube(mirrored([(16, -52, 832), (70, -58, 846), (120, -20, 850), (150, 12, 848)], side), [8, 6, 6, 8]),
+        within=SOFT,
+    )
     blade = ((side * 105 - 60, side * 105 + 60), (30.0, 112.0), (680.0, 845.0))
     window = canvas.window(blade)
     if window is not None:
@@ -143,7 +151,13 @@ def _paint_pelvis(canvas: Canvas, side: int) -> None:
         return np.asarray((away > 27) & ((90 - side * x) + 0.9 * (z - 275) > -4))
 
     canvas.paint(Label.CORTICAL_BONE, socket, within=SOFT, where=cup)
-    canvas.paint(Label.MARROW, socket, within=[Label.CORTICAL_BONE], offset=-2.2, where=lambda x, y, z: cup(side * (side * x + 2.2), y, z))
+    canvas.paint(
+        Label.MARROW,
+        socket,
+        within=[Label.CORTICAL_BONE],
+        offset=-2.2,
+        where=lambda x, y, z: cup(side * (side * x + 2.2), y, z),
+    )
     canvas.bone(Tube(mirrored([(74, 34, 262), (64, 46, 228), (56, 36, 206)], side), [15, 15, 12]), within=SOFT)
     canvas.bone(Tube(mirrored([(70, -20, 272), (36, -48, 254), (12, -60, 240)], side), [13, 9, 11]), within=SOFT)
     canvas.bone(Tube(mirrored([(14, -58, 230), (36, -12, 210), (56, 30, 208)], side), [9, 7, 10]), within=SOFT)
@@ -161,4 +175,4 @@ def _paint_femur(canvas: Canvas, side: int) -> None:
     canvas.bone(Tube(mirrored([(122, 14, 262), (118, 8, 232)], side), [16, 18]), 3.0, inside)
     axis = femur_axis(side)
     canvas.paint(Label.CORTICAL_BONE, Tube(axis, [18, 16, 14.5, 15, 22]), within=inside)
-    canvas.paint(Label.MARROW, Tube(axis, [14, 9, 7.0, 7.5, 19]), within=[Label.CORTICAL_BONE])
+    canvas.paint(Label.YELLOW_MARROW, Tube(axis, [14, 9.5, 7.5, 8, 19]), within=[Label.CORTICAL_BONE, Label.MARROW])

@@ -1,4 +1,4 @@
-"""Tissues of the phantom: what each label weighs in HU and how much FDG it takes up, with the sources of the numbers."""
+"""Tissues of the phantom: what each label has in HU and takes up of FDG, with the sources of the numbers."""
 
 from __future__ import annotations
 
@@ -43,6 +43,7 @@ class Label(IntEnum):
     SEPTUM = 28
     LESION = 29
     NECROSIS = 30
+    YELLOW_MARROW = 31
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,7 @@ class Tissue:
 
 
 LIVER_SUV = 2.2
-"""Mean liver SUVbw (Boellaard et al., EANM procedure guidelines for FDG tumour imaging 2.0, EJNMMI 2015: 1.3 to 3.0)."""
+"""Mean liver SUVbw (Boellaard et al., EANM guidelines for FDG tumour imaging 2.0, EJNMMI 2015: 1.3 to 3.0)."""
 
 # HU: Schneider, Bortfeld, Schlegel, Phys Med Biol 2000 (tissue composition to HU) and, for fat, muscle and tumour, the
 # medians of the training patients of the soft-tissue sarcoma collection (fat -101, muscle 53, cortical bone 1200,
@@ -99,6 +100,7 @@ TISSUES: dict[Label, Tissue] = {
     Label.SPINAL_CORD: Tissue("spinal cord", 32, 2, 1.7, 0),
     Label.SEPTUM: Tissue("intermuscular fat", -75, 12, 0.4, 0.05),
     Label.LESION: Tissue("lesion", 42, 7, 8.0, 0.22, 0.0),
+    Label.YELLOW_MARROW: Tissue("fatty marrow of long bones", 5, 25, 0.5, 0.08),
     Label.NECROSIS: Tissue("necrosis", 24, 5, 1.6, 0.15, 0.0),
 }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from petctfusion.phantom.body import CAVITY
 from petctfusion.phantom.canvas import Canvas
@@ -19,7 +20,10 @@ def paint_muscles_and_vessels(canvas: Canvas) -> None:
     for side in (1, -1):
         psoas = mirrored([(34, 46, 560), (44, 36, 450), (70, 2, 340), (88, -6, 270)], side)
         canvas.paint(Label.MUSCLE, Tube(psoas, [9, 22, 20, 14]), within=[Label.VISCERAL_FAT])
-        artery = mirrored([(0, 10, 432), (34, 16, 375), (66, -32, 290), (80, -48, 215), (72, -24, 90), (74, 18, -80), (80, 34, -240)], side)
+        artery = mirrored(
+            [(0, 10, 432), (34, 16, 375), (66, -32, 290), (80, -48, 215), (72, -24, 90), (74, 18, -80), (80, 34, -240)],
+            side,
+        )
         canvas.paint(Label.BLOOD, Tube(artery, [8, 6.5, 5.5, 5, 4.2, 3.6, 3.4]), within=FILL)
         vein = [(px - side * 10, py + 8, pz) for px, py, pz in artery]
         canvas.paint(Label.BLOOD, Tube(vein, [9, 7, 6, 5.5, 4.6, 4, 3.6]), within=FILL)
@@ -138,11 +142,16 @@ def paint_stomach(canvas: Canvas) -> None:
     canvas.paint(Label.STOMACH, Tube(path, radii), within=FILL)
     inner = Tube(path, [r - 4.5 for r in radii])
     canvas.paint(Label.STOMACH_CONTENT, inner, within=[Label.STOMACH])
-    canvas.paint(Label.BOWEL_GAS, inner, within=[Label.STOMACH_CONTENT], where=lambda x, y, z: y < -44 + 0.2 * (z - 600))
+    canvas.paint(Label.BOWEL_GAS, inner, within=[Label.STOMACH_CONTENT], where=_front_of_stomach)
     duodenum: list[Point] = [(-22, -38, 560), (-42, -4, 545), (-40, 6, 500), (6, 0, 490)]
     canvas.paint(Label.BOWEL, Tube(duodenum, [14, 13, 13, 12]), within=FILL)
     pancreas: list[Point] = [(-30, -8, 545), (10, -14, 570), (52, 14, 592)]
     canvas.paint(Label.GLAND, Tube(pancreas, [13, 10, 9]), within=FILL)
+
+
+def _front_of_stomach(_x: Array, y: Array, z: Array) -> NDArray[np.bool_]:
+    """Where gas gathers."""
+    return np.asarray(y < -44 + 0.2 * (z - 600))
 
 
 def paint_kidneys(canvas: Canvas) -> None:
@@ -171,8 +180,20 @@ def paint_pelvic_organs(canvas: Canvas, generator: np.random.Generator) -> None:
 def paint_bowel(canvas: Canvas, generator: np.random.Generator) -> None:
     """Colon as a frame of haustrated tubes with stool and gas; small bowel as coils of a random field inside it."""
     colon: list[Point] = [
-        (-96, 6, 405), (-100, 10, 470), (-98, 6, 530), (-70, -46, 528), (-20, -72, 500), (35, -74, 512),
-        (84, -40, 560), (100, 0, 588), (104, 18, 540), (102, 16, 450), (90, 2, 395), (50, 4, 350), (20, 30, 372), (0, 44, 345),
+        (-96, 6, 405),
+        (-100, 10, 470),
+        (-98, 6, 530),
+        (-70, -46, 528),
+        (-20, -72, 500),
+        (35, -74, 512),
+        (84, -40, 560),
+        (100, 0, 588),
+        (104, 18, 540),
+        (102, 16, 450),
+        (90, 2, 395),
+        (50, 4, 350),
+        (20, 30, 372),
+        (0, 44, 345),
     ]
     radii = [26.0, 25, 23, 20, 19, 18, 18, 18, 16, 15, 14, 14, 14, 16]
     shape = Tube(colon, radii)

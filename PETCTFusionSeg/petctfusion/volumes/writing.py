@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import uuid
+from collections.abc import Mapping
 from pathlib import Path
 
 import SimpleITK as sitk
@@ -16,11 +17,12 @@ from petctfusion.volumes.notes import FRAME_KEY, NOTES_KEY, PATIENT_KEY
 SUFFIXES = (".nii.gz", ".nii", ".seg.nrrd", ".nrrd", ".mha")
 
 
-def write_volume(image: sitk.Image, path: str | os.PathLike[str]) -> Path:
+def write_volume(image: sitk.Image, path: str | os.PathLike[str], metadata: Mapping[str, str] | None = None) -> Path:
     """Write `image` (compressed) to a NIfTI, NRRD or MHA file and return its absolute path.
 
     The file appears under its name only when complete: it is written beside it, read through again, then renamed.
-    What the reader noted about patient and study stays out of the file. Raises `OutputError`.
+    What the reader noted about patient and study stays out of the file; `metadata` are key/value pairs for an NRRD or
+    MHA header. Raises `OutputError`.
     """
     target = Path(path).absolute()
     suffix = next((s for s in SUFFIXES if target.name.lower().endswith(s)), None)
@@ -32,7 +34,7 @@ def write_volume(image: sitk.Image, path: str | os.PathLike[str]) -> Path:
         temporary = target.parent / f".writing-{uuid.uuid4().hex}{suffix}"
         with temporary.open("xb"):
             pass
-        _write(image, temporary)
+        _write(image, temporary, metadata or {})
         temporary.replace(target)
     except OSError as error:
         raise output_error(target, error) from error
@@ -56,11 +58,13 @@ def output_error(target: Path, error: OSError) -> OutputError:
     return OutputError(f"{target} could not be written: {reason}.", "Choose another folder.")
 
 
-def _write(image: sitk.Image, temporary: Path) -> None:
+def _write(image: sitk.Image, temporary: Path, metadata: Mapping[str, str]) -> None:
     """Write and read through again: on a full disk ITK may report nothing."""
     clean = sitk.Image(image)
     for key in (NOTES_KEY, PATIENT_KEY, FRAME_KEY):
         clean.EraseMetaData(key)
+    for key, value in metadata.items():
+        clean.SetMetaData(key, value)
     try:
         sitk.WriteImage(clean, str(temporary), useCompression=True)
         check_file(temporary)

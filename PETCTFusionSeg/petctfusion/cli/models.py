@@ -1,0 +1,124 @@
+"""`petctfusion models`: list, show, verify, add, remove."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from petctfusion.cli.command import Command
+from petctfusion.cli.exits import OK
+
+if TYPE_CHECKING:
+    from petctfusion.models import InstalledModel
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """The options of `petctfusion models`."""
+    parser.add_argument("--json", action="store_true", help="print JSON on stdout instead of text")
+    actions = parser.add_subparsers(dest="action", required=True, metavar="list|show|verify|add|remove")
+    _action(actions, "list", "name, network and modalities of every usable model")
+    _action(actions, "show", "the card of one model").add_argument("model", help="name, name@version or folder")
+    verify = _action(actions, "verify", "check the weights against the card's sha256")
+    verify.add_argument("model", nargs="?", help="name, name@version or folder (default: all)")
+    _action(actions, "add", "copy a model folder into your own models").add_argument("folder", type=Path)
+    _action(actions, "remove", "remove one of your own models").add_argument("model", help="name or name@version")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Prints the answer of one action; raises `ModelError`."""
+    return {"list": _list, "show": _show, "verify": _verify, "add": _add, "remove": _remove}[args.action](args)
+
+
+def _action(actions: Any, name: str, text: str) -> argparse.ArgumentParser:
+    parser: argparse.ArgumentParser = actions.add_parser(name, help=text, description=text)
+    # SUPPRESS: without it a --json given before the action would be reset here.
+    parser.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="print JSON instead of text")
+    return parser
+
+
+def _list(args: argparse.Namespace) -> int:
+    from petctfusion.models import damaged_models, list_models
+
+    models = list_models()
+    for damaged in damaged_models():
+        print(f"warning: {damaged.folder} cannot be used: {damaged.error}", file=sys.stderr)
+    if args.json:
+        print(json.dumps([_summary(model) for model in models]))
+    elif models:
+        for model in models:
+            origin = "shipped" if model.shipped else "own"
+            print(f"{model.reference}  {model.card.network}  {' + '.join(model.card.modalities)}  {origin}")
+    else:
+        print("No model is installed.")
+    return OK
+
+
+def _show(args: argparse.Namespace) -> int:
+    from petctfusion.models import find_model
+
+    model = find_model(args.model)
+    card = model.card
+    if args.json:
+        print(json.dumps({**_summary(model), "card": card.to_json()}))
+        return OK
+    print(f"{model.reference}: {card.title}")
+    print(f"Network      {card.network} for {' + '.join(card.modalities)} at {card.spacing_mm} mm (z, y, x)")
+    print(f"Trained on   {card.training.data} ({card.training.licence})")
+    print(f"Credit       {card.training.attribution}")
+    print(f"Licence      {card.licence}")
+    print(f"Not for      {'; '.join(card.not_for)}")
+    for row in card.metrics:
+        distance = "none" if row.hd95_mm is None else f"{row.hd95_mm:.1f} mm"
+        where = f"{row.data}, {row.crop}, n = {row.n}"
+        print(f"Measured     {where}: Dice {row.dice:.3f}, HD95 {distance} {row.note}".rstrip())
+    print(f"Folder       {model.folder}")
+    return OK
+
+
+def _verify(args: argparse.Namespace) -> int:
+    from petctfusion.models import damaged_models, find_model, list_models, verify
+
+    if args.model is None and (broken := damaged_models()):
+        raise broken[0].error
+    models = list_models() if args.model is None else [find_model(args.model)]
+    checked = [(model, verify(model.folder)) for model in models]
+    if args.json:
+        print(json.dumps([{**_summary(model), "sha256": card.weights.sha256, "ok": True} for model, card in checked]))
+    else:
+        for model, card in checked:
+            print(f"{model.reference}  sha256 {card.weights.sha256}  as its card says")
+    return OK
+
+
+def _add(args: argparse.Namespace) -> int:
+    from petctfusion.models import add_model
+
+    model = add_model(args.folder)
+    print(json.dumps(_summary(model)) if args.json else f"{model.reference} is installed in {model.folder}.")
+    return OK
+
+
+def _remove(args: argparse.Namespace) -> int:
+    from petctfusion.models import remove_model
+
+    folder = remove_model(args.model)
+    print(json.dumps({"removed": str(folder)}) if args.json else f"{folder} is removed.")
+    return OK
+
+
+def _summary(model: InstalledModel) -> dict[str, Any]:
+    return {
+        "name": model.name,
+        "version": model.version,
+        "title": model.card.title,
+        "network": model.card.network,
+        "modalities": list(model.card.modalities),
+        "shipped": model.shipped,
+        "folder": str(model.folder),
+    }
+
+
+command = Command("models", "List, show, verify, add and remove models.", configure, run)

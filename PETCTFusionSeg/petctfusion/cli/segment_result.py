@@ -1,0 +1,107 @@
+"""What `petctfusion segment` tells: one object for scripts, a few lines for people."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from petctfusion.metrics import Comparison, Lesion
+
+DEFINITION = (
+    "Dice = 2|A n B| / (|A| + |B|) on the reference's grid, both empty 1, one empty 0. "
+    "HD95 = the larger of the two directed 95th percentiles (linear interpolation) of the distances in mm between the "
+    "centres of surface voxels (mask voxels with a 6-neighbour outside; beyond the image border counts as outside); "
+    "one empty: null, both empty: 0."
+)
+
+
+@dataclass(frozen=True)
+class SegmentResult:
+    """One finished run; paths are absolute."""
+
+    segmentation: Path
+    segmentation_slicer: Path
+    probability: Path | None
+    grid: str
+    volume_ml: float
+    lesions: list[Lesion]
+    pet_units: str
+    model: str
+    device: str
+    seconds: float
+    comparison: Comparison | None
+    notes: list[str]
+    warnings: list[str]
+
+    def to_json(self) -> dict[str, Any]:
+        """The object of `--json`; `dice`, `hd95_mm` and `hd95_note` only with a reference."""
+        values: dict[str, Any] = {
+            "segmentation": str(self.segmentation),
+            "segmentation_slicer": str(self.segmentation_slicer),
+            "probability": None if self.probability is None else str(self.probability),
+            "grid": self.grid,
+            "volume_ml": self.volume_ml,
+            "lesions": [lesion.to_json() for lesion in self.lesions],
+            "pet_units": self.pet_units,
+            "model": self.model,
+            "device": self.device,
+            "seconds": round(self.seconds, 3),
+            "notes": self.notes,
+            "warnings": self.warnings,
+        }
+        if self.comparison is not None:
+            values |= comparison_values(self.comparison)
+        return values
+
+    def lines(self) -> list[str]:
+        """The same in words."""
+        lines = [f"Volume        {self.volume_ml:.1f} ml in {_count(len(self.lesions), 'lesion')}"]
+        for lesion in self.lesions:
+            uptake = "no PET there" if lesion.suv_max is None else f"SUVmax {lesion.suv_max:.1f}"
+            lines.append(f"  lesion {lesion.id:<4} {lesion.volume_ml:8.1f} ml  {uptake}")
+        if self.comparison is not None:
+            lines += comparison_lines(self.comparison)
+        return [
+            *lines,
+            f"PET units     {self.pet_units}",
+            f"Model         {self.model} on {self.device}, {self.seconds:.1f} s",
+            f"NIfTI         {self.segmentation}",
+            f"Slicer        {self.segmentation_slicer}",
+            *([] if self.probability is None else [f"Probability   {self.probability}"]),
+        ]
+
+
+def comparison_values(comparison: Comparison) -> dict[str, Any]:
+    """Dice and HD95 for JSON; `hd95_note` is always there, null when HD95 is a number."""
+    values = comparison.to_json()
+    own_volume = values.pop("volume_ml")
+    return {"hd95_note": None, **values, "prediction_volume_ml": own_volume, "definition": DEFINITION}
+
+
+def comparison_lines(comparison: Comparison) -> list[str]:
+    """Dice, HD95 and volumes in words."""
+    finite = math.isfinite(comparison.hd95_mm)
+    distance = f"{comparison.hd95_mm:.1f} mm" if finite else f"none ({comparison.hd95_note})"
+    return [
+        f"Dice          {comparison.dice:.3f}",
+        f"HD95          {distance}",
+        f"Reference     {comparison.reference_volume_ml:.1f} ml",
+    ]
+
+
+def comparison_warnings(comparison: Comparison) -> list[str]:
+    """What a reader of the numbers must know."""
+    warnings = []
+    if comparison.reference_volume_ml == 0:
+        warnings.append("The reference is empty: there is nothing to measure a distance to.")
+    elif comparison.volume_ml == 0:
+        warnings.append("The segmentation is empty: no tumour was found.")
+    if comparison.outside_ml > 0:
+        warnings.append(f"{comparison.outside_ml:.1f} ml lie outside the reference's field of view and are not judged.")
+    return warnings
+
+
+def _count(number: int, word: str) -> str:
+    return f"{number} {word}{'' if number == 1 else 's'}"
