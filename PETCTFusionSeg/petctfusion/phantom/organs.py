@@ -157,7 +157,9 @@ class _Fit:
         """World mm of a nominal point."""
         inner = float(np.interp(point[2], self._nominal, self._world))
         z = inner + min(point[2] - self._nominal[0], 0) + max(point[2] - self._nominal[-1], 0)
-        return point[0] * self.scale_x + self.centre_x, point[1] * self.scale_y + self.back, float(z)
+        lean_x, lean_y = (float(move) for move in self._lean(np.asarray(point[2], dtype=np.float64)))
+        x, y = point[0] - lean_x, point[1] - lean_y
+        return x * self.scale_x + self.centre_x, y * self.scale_y + self.back, float(z)
 
     def grid(self, fine_mm: float, arms: bool) -> Geometry:
         """The truth grid: as long as the map, but not below the knees."""

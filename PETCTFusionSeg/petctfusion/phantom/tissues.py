@@ -64,11 +64,11 @@ class Tissue:
 LIVER_SUV = 2.2
 """Mean liver SUVbw (Boellaard et al., EANM guidelines for FDG tumour imaging 2.0, EJNMMI 2015: 1.3 to 3.0)."""
 
-# HU: Schneider, Bortfeld, Schlegel, Phys Med Biol 2000 (tissue composition to HU) and, for fat, muscle and tumour, the
-# medians of the training patients of the soft-tissue sarcoma collection (fat -101, muscle 53, cortical bone 1200,
-# tumour 26 to 51). SUV: Wang, Chiu, Rosenberg, Gambhir, Mol Imaging Biol 2007 (standardised uptake value atlas) and
-# Zincirkeser, Sahin, Ozturk, J Int Med Res 2007 (normal organs); muscle and fat agree with the same training patients
-# (0.56 to 0.97 and 0.28 to 0.47). Bladder and heart vary most between people, as they do here.
+# HU: of the order of Schneider, Bortfeld, Schlegel, Phys Med Biol 2000 (tissue composition to HU); fat, muscle, tumour
+# from seven training patients of the soft-tissue sarcoma collection (medians: fat -104 to -99, muscle 48 to 59, bone
+# 950 to 1320; tumour means 26 to 51). SUV: round values of the order of the atlases of Wang, Chiu, Rosenberg, Gambhir,
+# Mol Imaging Biol 2007, and Zincirkeser et al., J Int Med Res 2007; muscle and fat agree with the same seven patients
+# (medians 0.56 to 0.97 and 0.28 to 0.47). Bladder and heart vary most between people, as they do here.
 TISSUES: dict[Label, Tissue] = {
     Label.AIR: Tissue("air", -1000, 0, 0.0, 0),
     Label.SKIN: Tissue("skin", 10, 10, 0.6, 0.05),
@@ -120,3 +120,15 @@ def column(table: dict[Label, Tissue], name: str) -> NDArray[np.float32]:
     for label, tissue in table.items():
         values[int(label)] = getattr(tissue, name)
     return values
+
+
+def table_lines() -> list[str]:
+    """The table as Markdown lines."""
+    lines = [
+        "| label | tissue | HU | HU texture | SUVbw | texture | between patients |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for label, t in sorted(TISSUES.items()):
+        spread = f"{100 * t.suv_texture:.0f} % | {100 * t.between_patients:.0f} %"
+        lines.append(f"| {int(label)} | {t.name} | {t.hu_mean:g} | {t.hu_texture:g} | {t.suv_mean:g} | {spread} |")
+    return lines

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -21,6 +22,7 @@ from petctfusion.phantom.quality import (
     measure_quality,
     resolution_fwhm_mm,
 )
+from petctfusion.phantom.tissues import table_lines
 
 
 @pytest.fixture(scope="module")
@@ -114,3 +116,8 @@ def test_a_thigh_has_no_liver_to_measure(sarcoma: Phantom) -> None:
     assert isinstance(sarcoma.organs, sitk.Image)
     with pytest.raises(BadInputError, match="too little liver"):
         measure_liver(sarcoma)
+
+
+def test_the_tissue_table_of_the_documentation_is_the_one_simulated(repository: Path) -> None:
+    page = (repository / "docs" / "phantom.md").read_text(encoding="utf-8")
+    assert "\n".join(table_lines()) in page
