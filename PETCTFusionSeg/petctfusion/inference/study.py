@@ -146,6 +146,7 @@ class _Run:
             card.smallest_component_ml,
             card.fill_holes,
             [label.value for label in card.labels],
+            card.smallest_component_share,
         )
         return grid.image(labels)
 

@@ -90,7 +90,8 @@ class ModelCard:
     """The content of `model.json`. Lengths in mm, triples in array order (z, y, x), modalities in the network's order.
 
     A voxel belongs to a label where its probability is at least `threshold`; components under `smallest_component_ml`
-    are dropped; `flips` are the axes mirrored at inference, `overlap` the share of a window that the next one repeats.
+    or under `smallest_component_share` of the label's largest are dropped; `flips` are the axes mirrored at inference,
+    `overlap` the share of a window that the next one repeats.
     """
 
     name: str
@@ -110,6 +111,7 @@ class ModelCard:
     not_for: tuple[str, ...]
     threshold: float = 0.5
     smallest_component_ml: float = 0.0
+    smallest_component_share: float = 0.0
     fill_holes: bool = False
     flips: tuple[str, ...] = ()
     overlap: float = 0.5
@@ -152,6 +154,7 @@ class ModelCard:
             not_for=card.texts("not_for", at_least=1),
             threshold=card.number("threshold", 0.0, 1.0),
             smallest_component_ml=card.number("smallest_component_ml", low=0.0),
+            smallest_component_share=card.number("smallest_component_share", 0.0, 1.0),
             fill_holes=card.flag("fill_holes"),
             flips=_among(card, "flips", card.texts("flips"), AXES),
             overlap=card.number("overlap", 0.0, 0.95),

@@ -45,18 +45,22 @@ def calibrate(
         probabilities.append(segment_study({"CT": study.ct, "PET": study.pet}, model, options).probability)
         report(f"{study.patient} {study.crop}")
     choices = [
-        _measure(studies, probabilities, threshold, smallest)
+        _measure(studies, probabilities, threshold, smallest, model.card.smallest_component_share)
         for threshold, smallest in itertools.product(THRESHOLDS, SMALLEST_ML)
     ]
     return sorted(choices, key=lambda choice: -choice.merit)
 
 
-def _measure(studies: list[Study], probabilities: list[sitk.Image], threshold: float, smallest_ml: float) -> Choice:
+def _measure(
+    studies: list[Study], probabilities: list[sitk.Image], threshold: float, smallest_ml: float, smallest_share: float
+) -> Choice:
     dices, distances = [], []
     for study, probability in zip(studies, probabilities, strict=True):
         geometry = Geometry.of(probability)
         array = sitk.GetArrayFromImage(probability)
-        labels = labels_from_probability(array, geometry.voxel_ml, threshold, smallest_ml)
+        labels = labels_from_probability(
+            array, geometry.voxel_ml, threshold, smallest_ml, smallest_component_share=smallest_share
+        )
         comparison = compare(geometry.image(labels), study.contour)
         dices.append(comparison.dice)
         # A missing contour counts as the diagonal of the study: worse than any contour in it.

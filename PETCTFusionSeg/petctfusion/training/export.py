@@ -34,6 +34,10 @@ NOT_FOR = (
     "Trained on FDG-PET/CT crops around soft-tissue sarcomas of the extremities and trunk: nothing is known about "
     "other tumours, whole-body volumes or tracers other than FDG; brain, heart, kidneys and bladder may be marked.",
 )
+LARGEST_ONLY = (
+    "Patients with several lesions: every training patient had one, so only the largest region is kept "
+    "(smallest_component_share in model.json)."
+)
 # Mirrored left-right and front-back, averaged: four passes. Up-down is left out, which keeps whole bodies affordable.
 FLIPS = ("y", "x")
 OVERLAP = 0.5
@@ -45,9 +49,18 @@ def weights_sha256(weights: dict[str, torch.Tensor]) -> str:
 
 
 def export_model(
-    recipe: Recipe, weights: dict[str, torch.Tensor], data: Path, folder: Path, version: str, say: Callable[[str], None]
+    recipe: Recipe,
+    weights: dict[str, torch.Tensor],
+    data: Path,
+    folder: Path,
+    version: str,
+    one_lesion: bool,
+    say: Callable[[str], None],
 ) -> str:
-    """Write `folder` whole or not at all; returns the sha256 of its weights file."""
+    """Write `folder` whole or not at all; returns the sha256 of its weights file.
+
+    `one_lesion`: every training contour is one connected part, so the model keeps its largest region only.
+    """
     work = folder.with_name(folder.name + ".part")
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir(parents=True)
@@ -58,7 +71,10 @@ def export_model(
     save_file(half, str(work / WEIGHTS_FILE))
     (work / WEIGHTS_FILE).chmod(0o644)  # safetensors writes files that only their owner may read
     content = (work / WEIGHTS_FILE).read_bytes()
-    card = _card(recipe, arguments, data, version, Weights(WEIGHTS_FILE, _sha256(content), "float16", len(content)))
+    weights_entry = Weights(WEIGHTS_FILE, _sha256(content), "float16", len(content))
+    card = _card(recipe, arguments, data, version, weights_entry)
+    if one_lesion:
+        card = dataclasses.replace(card, smallest_component_share=1.0, not_for=(*card.not_for, LARGEST_ONLY))
     write_card(card, work)
     choice = _calibrated(work, data, say)
     write_card(

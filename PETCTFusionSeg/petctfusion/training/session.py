@@ -6,9 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
+from scipy import ndimage
 
-from petctfusion.training.cases import load_sts_cases
+from petctfusion.training.cases import Case, load_sts_cases
 from petctfusion.training.datasets.sts import sts_patients
 from petctfusion.training.export import export_model, weights_sha256
 from petctfusion.training.recipe import Recipe
@@ -48,5 +50,11 @@ def train_sts(
     weights = trainer.averaged_weights()
     if trainer.step < recipe.steps:
         return TrainingOutcome(weights_sha256(weights), None)
-    sha256 = export_model(recipe, weights, data, model_folder, version, say)
+    sha256 = export_model(recipe, weights, data, model_folder, version, _one_lesion_each(train), say)
     return TrainingOutcome(sha256, model_folder)
+
+
+def _one_lesion_each(cases: list[Case]) -> bool:
+    """Whether every contour is one 26-connected part."""
+    touching = np.ones((3, 3, 3), dtype=bool)
+    return all(ndimage.label(case.contour >= 0.5, structure=touching)[1] == 1 for case in cases)

@@ -41,6 +41,17 @@ def test_small_components_go_and_corners_connect(share):
     assert labels_from_probability(share, 0.1, 0.5, smallest_component_ml=12.6).sum() == 0
 
 
+def test_components_far_smaller_than_the_largest_go_when_a_share_is_asked_for():
+    share = np.zeros((12, 12, 12), dtype=np.uint8)
+    share[1:5, 1:5, 1:5] = 255  # 64 voxels
+    share[8:10, 8:10, 8:12] = 255  # 16 voxels: a quarter
+    share[11, 0, 0] = 255
+    kept = {
+        s: int(labels_from_probability(share, 1.0, smallest_component_share=s).sum()) for s in (0, 0.2, 0.25, 0.3, 1)
+    }
+    assert kept == {0: 81, 0.2: 80, 0.25: 80, 0.3: 64, 1: 64}
+
+
 def test_holes_are_filled_only_when_the_card_says_so(share):
     assert labels_from_probability(share, 1.0)[6, 6, 6] == 0
     assert labels_from_probability(share, 1.0, fill_holes=True)[6, 6, 6] == 1

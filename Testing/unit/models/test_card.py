@@ -69,6 +69,7 @@ def test_every_field_is_required_and_a_missing_one_is_named(card):
         ("threshold", 1.5, "'threshold'"),
         ("threshold", "0.5", "'threshold'"),
         ("smallest_component_ml", -1, "'smallest_component_ml'"),
+        ("smallest_component_share", 1.5, "'smallest_component_share'"),
         ("fill_holes", 1, "'fill_holes'"),
         ("flips", ["w"], "'w'"),
         ("overlap", 1.0, "'overlap'"),
