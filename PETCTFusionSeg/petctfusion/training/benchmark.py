@@ -14,6 +14,7 @@ import SimpleITK as sitk
 
 from petctfusion.inference import LoadedModel, SegmentOptions, segment_study
 from petctfusion.metrics import Comparison, compare
+from petctfusion.models import MetricRow
 from petctfusion.training.baselines import BLIND_MARGIN_MM, RULES, apply_rule, blind_ellipsoid
 from petctfusion.training.datasets.sts import CROPS, Crop, StsPatient, recrop
 from petctfusion.volumes import check_study, read_ct, read_mask, read_pet
@@ -156,6 +157,16 @@ def patient_table(rows: list[Row], method: str) -> str:
             f"| {cut.dice:.3f} | {cut.hd95_mm:.1f} |"
         )
     return "\n".join(lines)
+
+
+def card_rows(rows: list[Row], method: str, data: str) -> tuple[MetricRow, ...]:
+    """The means of one method as a model card states them."""
+    note = "whole pipeline, CT grid, reference CT_GTV"
+    return tuple(
+        MetricRow(data, s.crop, s.dice, s.hd95_mm if math.isfinite(s.hd95_mm) else None, s.patients, note)
+        for s in summarise(rows)
+        if s.method == method
+    )
 
 
 def _row(method: str, study: Study, mask: sitk.Image) -> Row:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from petctfusion.errors import BadInputError
@@ -17,13 +18,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", action="append", help="name or folder; may be repeated (default: the shipped model)")
     parser.add_argument("--device", default="cpu", help="auto, cpu or cuda:N")
     parser.add_argument("--output", type=Path, help="also write rows, means, command and commit as JSON")
+    parser.add_argument("--into-card", action="store_true", help="also write the means into the measured models' cards")
 
 
 def run(args: argparse.Namespace) -> int:
     """Measure and print; every patient's row, both crops."""
     from petctfusion.inference import SegmentOptions, load_model
-    from petctfusion.models import default_model, find_model
-    from petctfusion.training.benchmark import Row, measure_cohort, patient_table, summarise, summary_table, write_rows
+    from petctfusion.models import default_model, find_model, write_card
+    from petctfusion.training.benchmark import (
+        Row,
+        card_rows,
+        measure_cohort,
+        patient_table,
+        summarise,
+        summary_table,
+        write_rows,
+    )
     from petctfusion.training.datasets.sts import sts_patients
     from petctfusion.training.provenance import current_commit
 
@@ -48,4 +58,7 @@ def run(args: argparse.Namespace) -> int:
             "weights_sha256": {f"{m.name} {m.version}": m.card.weights.sha256 for m in installed},
         }
         write_rows(rows, args.output, provenance)
+    if args.into_card:
+        for (name, _), model in zip(models.items(), installed, strict=True):
+            write_card(replace(model.card, metrics=card_rows(rows, name, f"sts {args.split}")), model.folder)
     return 0

@@ -5,7 +5,7 @@ import math
 
 import pytest
 
-from petctfusion.training.benchmark import Row, patient_table, summarise, summary_table, write_rows
+from petctfusion.training.benchmark import Row, card_rows, patient_table, summarise, summary_table, write_rows
 
 ROWS = [
     Row("net", "as-is", "A", 0.8, 5.0, 100.0, 110.0),
@@ -35,3 +35,9 @@ def test_json_has_null_where_there_is_no_contour(tmp_path):
     assert document["rows"][1]["hd95_mm"] is None
     assert len(document["rows"]) == 5
     assert document["command"] == "x"
+
+
+def test_a_card_states_the_means_of_its_own_method_only():
+    stated = card_rows(ROWS, "net", "sts validation")
+    assert [(row.crop, row.n) for row in stated] == [("as-is", 2), ("re-cropped", 2)]
+    assert stated[1].hd95_mm == pytest.approx(6.0)
