@@ -85,7 +85,7 @@ def test_no_path_of_one_machine_is_in_the_files_of_the_build(repository):
         ".ci/run",
         ".ci/make_environment.py",
     ):
-        assert not re.search(r"file:|/home/|/root/|/work/|/tmp/", (repository / name).read_text()), name
+        assert not re.search(r"file:|/(home|root|work|tmp)/", (repository / name).read_text()), name
 
 
 def test_ci_runs_what_developers_run(repository):
