@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from petctfusion import __version__
 from petctfusion.cli.command import CommandLike, Parser, UsageError, all_commands, find_command
 from petctfusion.cli.exits import EPILOG, OK
-from petctfusion.cli.failures import abandon, tell
+from petctfusion.cli.failures import abandon, settle, tell
 
 _ABOUT = "Tumour contouring on PET/CT with fusion networks. Research use only, not a medical device."
 
@@ -22,18 +22,21 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if argv is None else argv)
     try:
         with _terminated_like_interrupted():
-            code = _run(arguments)
+            try:
+                code = _run(arguments)
+            except SystemExit as stop:  # --help and --version leave this way, their text still in the buffer
+                code = stop.code if isinstance(stop.code, int) else OK
             # Here, not at exit: a full disk behind a redirected stdout must be told and must not be success.
             sys.stdout.flush()
             return code
-    except SystemExit as stop:
-        return stop.code if isinstance(stop.code, int) else OK
     except BrokenPipeError:
         # The reader (head, less) has enough.
         abandon(sys.stdout)
         return OK
     except BaseException as error:
-        return tell(error, "--json" in arguments)
+        code = tell(error, "--json" in arguments)
+        settle(sys.stdout)
+        return code
 
 
 def _run(arguments: list[str]) -> int:

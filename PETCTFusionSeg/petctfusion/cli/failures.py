@@ -58,6 +58,14 @@ def abandon(stream: TextIO) -> None:
         os.close(nowhere)
 
 
+def settle(stream: TextIO) -> None:
+    """Empties the buffer, or gives it up: Python would try again at exit and change the exit code to 120."""
+    try:
+        stream.flush()
+    except OSError:
+        abandon(stream)
+
+
 def _say(stream: TextIO, text: str) -> None:
     """Prints, if the stream still takes it: the exit code says the rest."""
     try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -190,7 +191,8 @@ def test_worker_command_answers_and_ends_with_its_input():
 
 def test_reader_that_closes_the_pipe_early_causes_no_complaint():
     command = f"{sys.executable} -m petctfusion.cli --help | true"
-    done = subprocess.run(command, shell=True, capture_output=True, text=True, check=False)
+    buffered = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    done = subprocess.run(command, shell=True, capture_output=True, text=True, check=False, env=buffered)
     assert done.stderr == ""
 
 

@@ -125,8 +125,14 @@ def test_empty_reference_gives_the_segmentation_a_warning_and_no_distance(
 def test_interrupting_stops_the_worker_and_leaves_nothing_behind(study, output, tmp_path, name):
     environment = {**os.environ, "TMPDIR": str(tmp_path)}
     command = [sys.executable, "-m", "petctfusion.cli", *study.arguments(output, device="cpu")]
+    # Under nohup SIGINT is ignored and children inherit that: this test is about a terminal's Ctrl-C.
     with subprocess.Popen(
-        command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
+        command,
+        stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env=environment,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     ) as running:
         seen = running.stderr.readline()
         assert "loading the model" in seen
