@@ -26,6 +26,7 @@ from petctfusion.training.recipe import Recipe
 from petctfusion.training.tuning import TuningScore, score_cases
 
 Report = Callable[["TrainingProgress"], None]
+_LOG, _TUNING_LOG = "log.csv", "tuning.csv"
 
 
 @dataclass(frozen=True)
@@ -73,9 +74,9 @@ class Trainer:
             score = None
             if self.tune and (self.step % self.recipe.score_every == 0 or self.step == self.recipe.steps):
                 score = score_cases(self.average.module, self.tune, self.recipe.patch, self.device)
-                self._log("tuning.csv", {"step": self.step, **score.row()})
+                self._log(_TUNING_LOG, {"step": self.step, **score.row()})
             progress = TrainingProgress(self.step, self.recipe.steps, loss, time.perf_counter() - started, score)
-            self._log("log.csv", {"step": self.step, "loss": f"{loss:.6f}", "lr": f"{self._rate_factor():.6f}"})
+            self._log(_LOG, {"step": self.step, "loss": f"{loss:.6f}", "lr": f"{self._rate_factor():.6f}"})
             if self.step % self.recipe.checkpoint_every == 0 or self.step == last:
                 self._save()
             report(progress)
@@ -149,6 +150,15 @@ class Trainer:
         self.average.load_state_dict(state["average"])
         self.optimiser.load_state_dict(state["optimiser"])
         self.step = int(state["step"])
+        for name in (_LOG, _TUNING_LOG):
+            self._forget_later_rows(self.folder / name)
+
+    def _forget_later_rows(self, path: Path) -> None:
+        """Steps after the checkpoint are done again: their rows would stand twice."""
+        if path.exists():
+            header, *rows = path.read_text().splitlines()
+            kept = [row for row in rows if int(row.partition(",")[0]) <= self.step]
+            path.write_text("\n".join([header, *kept]) + "\n")
 
     def _log(self, name: str, row: dict[str, Any]) -> None:
         path = self.folder / name

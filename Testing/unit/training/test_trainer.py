@@ -53,6 +53,8 @@ def test_a_killed_run_resumes_to_the_same_weights(tiny_recipe, tmp_path):
     step = torch.load(folder / "checkpoint.pt", weights_only=True)["step"]
     assert 0 < step < tiny_recipe.steps
     assert run(tiny_recipe, folder) == whole
+    steps = [int(row.split(",")[0]) for row in (folder / "log.csv").read_text().splitlines()[1:]]
+    assert steps == list(range(1, tiny_recipe.steps + 1))
 
 
 def test_training_lowers_the_loss(tiny_recipe, tmp_path):
