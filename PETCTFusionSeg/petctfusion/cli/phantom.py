@@ -18,7 +18,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--view",
         choices=("whole-body", "thigh", "lesion"),
         default="whole-body",
-        help="whole-body (default), thigh: a sarcoma in both thighs' field of view, lesion: the same cut close",
+        help="whole-body (default), thigh: a sarcoma in one thigh, lesion: the same cut close",
     )
     parser.add_argument("--anatomy", type=Path, metavar="FILE", help="organ label map instead of the drawn organs")
     parser.add_argument("--measure", action="store_true", help="measure resolution, liver and recovery on the result")

@@ -1,6 +1,6 @@
 """Dice, HD95, volumes and lesions; definitions in docs/metrics.md."""
 
-from petctfusion.metrics.comparison import Comparison, Summary, compare, summarise
+from petctfusion.metrics.comparison import Comparison, compare
 from petctfusion.metrics.lesions import Lesion, label_lesions, lesion_table
 from petctfusion.metrics.overlap import dice, jaccard, volume_difference_ml, volume_ml
 from petctfusion.metrics.surface import assd_mm, hd95_mm, hd_mm, surface_distances, surface_voxels
@@ -8,7 +8,6 @@ from petctfusion.metrics.surface import assd_mm, hd95_mm, hd_mm, surface_distanc
 __all__ = [
     "Comparison",
     "Lesion",
-    "Summary",
     "assd_mm",
     "compare",
     "dice",
@@ -17,7 +16,6 @@ __all__ = [
     "jaccard",
     "label_lesions",
     "lesion_table",
-    "summarise",
     "surface_distances",
     "surface_voxels",
     "volume_difference_ml",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -61,26 +60,6 @@ class Comparison:
         return values
 
 
-@dataclass(frozen=True)
-class Summary:
-    """Means over a cohort; HD95 over the finite ones, with how many were not."""
-
-    count: int
-    dice: float
-    hd95_mm: float
-    """Infinite when no comparison had a finite one."""
-    hd95_not_finite: int
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain values; an HD95 that no comparison had is null."""
-        return {
-            "n": self.count,
-            "dice": self.dice,
-            "hd95_mm": self.hd95_mm if math.isfinite(self.hd95_mm) else None,
-            "hd95_not_finite": self.hd95_not_finite,
-        }
-
-
 def compare(prediction: sitk.Image, reference: sitk.Image) -> Comparison:
     """Dice, HD95 and volumes of the non-zero voxels of two 3-D images, on the grid of `reference`.
 
@@ -100,19 +79,6 @@ def compare(prediction: sitk.Image, reference: sitk.Image) -> Comparison:
         reference_volume_ml=volume_ml(truth, grid.spacing_zyx),
         resampled=resampled,
         outside_ml=_outside_ml(predicted, own, grid) if resampled else 0.0,
-    )
-
-
-def summarise(comparisons: Sequence[Comparison]) -> Summary:
-    """Mean Dice, and mean HD95 over the finite ones. Raises `BadInputError` when there is nothing to average."""
-    if not comparisons:
-        raise BadInputError("There is no comparison to summarise.", "Give at least one prediction with its reference.")
-    finite = [c.hd95_mm for c in comparisons if math.isfinite(c.hd95_mm)]
-    return Summary(
-        count=len(comparisons),
-        dice=math.fsum(c.dice for c in comparisons) / len(comparisons),
-        hd95_mm=math.fsum(finite) / len(finite) if finite else math.inf,
-        hd95_not_finite=len(comparisons) - len(finite),
     )
 
 

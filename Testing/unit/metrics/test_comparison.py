@@ -8,7 +8,7 @@ import pytest
 import SimpleITK as sitk
 
 from petctfusion.errors import BadInputError
-from petctfusion.metrics import Comparison, compare, dice, hd95_mm, summarise
+from petctfusion.metrics import compare, dice, hd95_mm
 from petctfusion.volumes.geometry import Geometry
 
 STRAIGHT = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0)
@@ -91,17 +91,6 @@ def test_a_vector_image_and_a_slice_are_refused():
     for image in (sitk.Image([4, 4, 4], sitk.sitkVectorUInt8, 3), sitk.Image([4, 4], sitk.sitkUInt8)):
         with pytest.raises(BadInputError, match="cannot be compared"):
             compare(image, image)
-
-
-def test_means_are_over_the_finite_ones_and_count_the_others():
-    rows = [Comparison(d, h, 1.0, 1.0, False) for d, h in ((0.9, 3.0), (0.0, math.inf), (0.6, 6.0))]
-    mean = summarise(rows)
-    assert mean.dice == pytest.approx(0.5)
-    assert (mean.count, mean.hd95_mm, mean.hd95_not_finite) == (3, 4.5, 1)
-    alone = summarise(rows[1:2])
-    assert alone.to_json() == {"n": 1, "dice": 0.0, "hd95_mm": None, "hd95_not_finite": 1}
-    with pytest.raises(BadInputError, match="no comparison"):
-        summarise([])
 
 
 @pytest.mark.data
