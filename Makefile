@@ -23,13 +23,14 @@ PET_UNITS ?= auto
 SEED ?= 1
 PETCTFUSION := $(BIN)/petctfusion
 
-.PHONY: help environment demo test test-slow benchmark clean
+.PHONY: help environment demo test test-slow benchmark benchmark-sts clean
 
 help:
 	@echo "make demo                        segment a phantom; CT=file PET=file [REF=file] [PET_UNITS=suvbw] for your patient"
 	@echo "make test                        checks and tests (without the slow ones)"
 	@echo "make test-slow                   every test"
-	@echo "make benchmark DATA=folder       measure the shipped model on the sarcoma patients"
+	@echo "make benchmark                   how fast the metrics are beside other libraries"
+	@echo "make benchmark-sts DATA=folder   measure the shipped model on the sarcoma patients"
 	@echo "make clean                       remove the environment and everything that was made"
 
 environment: $(STAMP)
@@ -82,7 +83,13 @@ test-slow: $(STAMP) .checks
 	@$(BIN)/lint-imports
 
 benchmark: $(STAMP)
-	@test -n "$(DATA)" || { echo "make: give the folder of the sarcoma patients: make benchmark DATA=folder" >&2; exit 2; }
+	@$(BIN)/python -c "import cc3d, medpy, monai, surface_distance" 2>/dev/null || \
+		$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[peers]" || \
+		echo "make: what could not be installed is left out of the comparison." >&2
+	@$(BIN)/python Testing/benchmarks/metric_speed.py $(ARGUMENTS)
+
+benchmark-sts: $(STAMP)
+	@test -n "$(DATA)" || { echo "make: give the folder of the sarcoma patients: make benchmark-sts DATA=folder" >&2; exit 2; }
 	@$(PETCTFUSION) benchmark sts --data "$(DATA)"
 
 clean:

@@ -1,116 +1,151 @@
-"""Prints the agreement table of docs/metrics.md: this library against MONAI, and the pooled HD95 that MedPy prints.
+"""Prints the agreement tables of docs/metrics.md: this library against MONAI, surface-distance, MedPy, the SimpleITK
+recipe and plastimatch, by the definition of each.
 
-python Testing/benchmarks/metric_agreement.py [DATA]      DATA: the folder that holds sts/, else PETCTFUSION_DATA
+python Testing/benchmarks/metric_agreement.py [DATA] [--all]      DATA: the folder with sts/, else PETCTFUSION_DATA
 """
 
 from __future__ import annotations
 
 import argparse
+import math
 import os
-import time
-from collections.abc import Iterator
-from dataclasses import dataclass
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-import SimpleITK as sitk
-import torch
-from monai.metrics import compute_dice, compute_hausdorff_distance
-from scipy import ndimage
+from masks import Pair, edge_cases, patients, synthetic
+from peers import PEERS, Ours, Peer, Values, answered, version
 
-from petctfusion.metrics import dice, surface_distances
-from petctfusion.volumes.geometry import Geometry
-from petctfusion.volumes.labels import resample_labels
-
-PATIENTS = ("STS_001", "STS_005", "STS_010")
-REPEATS = 3
+EQUAL = 1e-6
+Answers = dict[str, dict[str, Values | str]]
+"""By pair, then by peer."""
 
 
-@dataclass(frozen=True)
-class Pair:
-    """Two masks (z, y, x) on one grid, spacing in mm."""
-
-    name: str
-    a: np.ndarray
-    b: np.ndarray
-    spacing: tuple[float, float, float]
+def row(*cells: str) -> str:
+    return "| " + " | ".join(cell.replace("|", "/") for cell in cells) + " |"
 
 
-def balls(shape: tuple[int, int, int], spacing: tuple[float, float, float], *places: tuple[float, ...]) -> np.ndarray:
-    """A union of balls (z, y, x, radius), all in mm from the first voxel."""
-    axes = np.meshgrid(*(np.arange(n) * s for n, s in zip(shape, spacing, strict=True)), indexing="ij", sparse=True)
-    inside = np.zeros(shape, bool)
-    for *centre, radius in places:
-        inside |= sum((axis - c) ** 2 for axis, c in zip(axes, centre, strict=True)) <= radius**2
-    return inside
+def header(*cells: str) -> str:
+    return row(*cells) + "\n|" + "---|" * len(cells)
 
 
-def synthetic() -> Iterator[Pair]:
-    shape, spacing = (80, 128, 128), (3.27, 0.98, 0.98)
-    one, two = (130.0, 60.0, 60.0, 25.0), (60.0, 90.0, 90.0, 12.0)
-    yield Pair("ball, moved 3 mm", balls(shape, spacing, one), balls(shape, spacing, (130, 63, 60, 25)), spacing)
-    yield Pair("one of two lesions missed", balls(shape, spacing, one), balls(shape, spacing, one, two), spacing)
-    cut = (0.0, 10.0, 0.0, 22.0), (3.0, 12.0, 0.0, 24.0)
-    yield Pair("cut by the image border", *(balls(shape, spacing, place) for place in cut), spacing)
-    noise = np.random.default_rng(0)
-    common, first, second = (ndimage.gaussian_filter(noise.normal(size=(30, 40, 36)), 4) for _ in range(3))
-    yield Pair("smooth random shapes", common + 0.5 * first > 0.02, common + 0.5 * second > 0.02, (2.0, 5.5, 4.07))
-    coarse = (5.0, 1.0, 1.0)
-    yield Pair("5 x 1 x 1 mm voxels", *(balls((40, 128, 128), coarse, (100, y, 60, 30)) for y in (60.0, 66.0)), coarse)
+def number(value: float) -> str:
+    return f"{value:.6g}" if math.isfinite(value) else str(value)
 
 
-def patients(root: Path) -> Iterator[Pair]:
-    """The PET contour brought to the CT grid, against the CT contour."""
-    for name in PATIENTS:
-        if (root / name).is_dir():
-            ct, pet = (sitk.ReadImage(str(root / name / f"{kind}_GTV.nii.gz")) for kind in ("CT", "PET"))
-            grid = Geometry.of(ct)
-            moved = sitk.GetArrayFromImage(resample_labels(pet, grid)) > 0
-            yield Pair(f"{name}, PET against CT contour", moved, sitk.GetArrayFromImage(ct) > 0, grid.spacing_zyx)
+def differences(peer: Peer, quantity: str, pairs: Sequence[Ours], answers: Answers) -> list[tuple[float, str]]:
+    """How far our value by the peer's definition is off the peer's, with the pair's name, largest first."""
+    found = []
+    for ours in pairs:
+        theirs = answers[ours.pair.name][peer.name]
+        if not isinstance(theirs, str):
+            found.append((abs(theirs[quantity] - peer.quantities[quantity].value(ours)), ours.pair.name))
+    return sorted(found, reverse=True)
 
 
-def quickest(call) -> tuple[float, object]:
-    """Least wall time in seconds of a few calls, and what the call returned."""
-    times, value = [], None
-    for _ in range(REPEATS):
-        start = time.perf_counter()
-        value = call()
-        times.append(time.perf_counter() - start)
-    return min(times), value
+def print_summary(peers: Sequence[Peer], pairs: Sequence[Ours], answers: Answers) -> None:
+    print(f"\nLargest difference over {len(pairs)} pairs, ours by the peer's definition:\n")
+    print(header("library", "its number", "ours", f"largest difference (pairs equal to {EQUAL:.0e})", "its precision"))
+    for peer in peers:
+        for name, quantity in peer.quantities.items():
+            off = differences(peer, name, pairs, answers)
+            equal = sum(value <= EQUAL for value, _ in off)
+            print(
+                row(
+                    f"{peer.name} {version(peer)}",
+                    name,
+                    f"`{quantity.ours}`" if quantity.is_public else quantity.ours,
+                    f"{off[0][0]:.0e} ({equal} of {len(off)})" if off else "no answer",
+                    quantity.precision,
+                )
+            )
 
 
-def row(pair: Pair) -> str:
-    one, two = (torch.from_numpy(np.ascontiguousarray(m))[None, None] for m in (pair.a, pair.b))
+def print_values(peers: Sequence[Peer], pairs: Sequence[Ours], answers: Answers) -> None:
+    """The same pairs under the same name, HD95: what one would read in a paper."""
+    names = {
+        "MONAI": "HD95",
+        "surface-distance": "HD95",
+        "MedPy": "hd95",
+        "SimpleITK recipe": "HD95, larger",
+        "plastimatch": "Percent 0.95 (boundary)",
+    }
+    shown = [peer for peer in peers if peer.name in names]
+    print("\nWhat each calls HD95, mm:\n")
+    print(header("pair", "Dice", "ours", "ours, surfels", "ours, pooled", *(peer.name for peer in shown)))
+    for ours in pairs:
+        theirs = [answers[ours.pair.name][peer.name] for peer in shown]
+        found = ours.found
+        values = [found.hd95_mm, found.surfel.hausdorff_mm(95), found.voxel.pooled_mm(95)]
+        cells = [f"{value:.3f}" for value in values]
+        cells += [
+            v.split(":")[0] if isinstance(v, str) else f"{v[names[p.name]]:.3f}"
+            for p, v in zip(shown, theirs, strict=True)
+        ]
+        print(row(ours.pair.name, f"{found.dice:.4f}", *cells))
 
-    def monai() -> float:
-        return compute_hausdorff_distance(one, two, True, percentile=95, spacing=list(pair.spacing)).item()
 
-    theirs_s, theirs = quickest(monai)
-    ours_s, found = quickest(lambda: surface_distances(pair.a, pair.b, pair.spacing))
-    quantile = torch.quantile
-    torch.quantile = lambda values, q: quantile(values.double(), q)
-    try:
-        exact = monai()
-    finally:
-        torch.quantile = quantile
-    ours = found.hausdorff_mm(95)
-    pooled = np.percentile(np.concatenate([found.a_to_b, found.b_to_a]), 95)
-    overlap, peer = dice(pair.a, pair.b), compute_dice(one, two).item()
-    return (
-        f"| {pair.name} | {overlap:.6f} | {abs(overlap - peer):.0e} | {ours:.6f} | {abs(ours - theirs):.0e} "
-        f"| {abs(ours - exact):.0e} | {pooled:.3f} | {found.mean_mm():.4f} | {theirs_s / ours_s:.1f} x |"
+def own_values(ours: Ours) -> str:
+    found = ours.found
+    named = (
+        ("Dice", found.dice),
+        ("HD95", found.hd95_mm),
+        ("NSD", found.surfel.nsd(2.0)),
+        ("ASSD", found.assd_mm),
     )
+    return ", ".join(f"{name} {number(value)}" for name, value in named)
+
+
+def print_edge_cases(peers: Sequence[Peer]) -> None:
+    print("\nWhat each answers where there is little or nothing to measure:\n")
+    print(header("case", "ours", *(peer.name for peer in peers)))
+    for pair in edge_cases():
+        cells = []
+        for peer in peers:
+            theirs = answered(peer, pair)
+            if isinstance(theirs, str):
+                cells.append(f"raises {theirs.split(':')[0]}")
+            else:
+                cells.append(", ".join(f"{name} {number(theirs[name])}" for name in peer.edge_names))
+        print(row(pair.name, own_values(Ours.of(pair)), *cells))
+
+
+def print_all(peers: Sequence[Peer], pairs: Sequence[Ours], answers: Answers) -> None:
+    print("\nEvery value:\n")
+    print(header("pair", "library", "its number", "its value", "ours by its definition", "difference"))
+    for ours in pairs:
+        for peer in peers:
+            theirs = answers[ours.pair.name][peer.name]
+            if isinstance(theirs, str):
+                print(row(ours.pair.name, peer.name, "", theirs, "", ""))
+                continue
+            for name, quantity in peer.quantities.items():
+                own = quantity.value(ours)
+                cells = (f"{theirs[name]:.9f}", f"{own:.9f}", f"{abs(theirs[name] - own):.0e}")
+                print(row(ours.pair.name, peer.name, name, *cells))
 
 
 def main() -> None:
     default = os.environ.get("PETCTFUSION_DATA") or Path(__file__).resolve().parents[3] / "shared" / "data"
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("data", nargs="?", type=Path, default=Path(default))
-    data = parser.parse_args().data
-    print("| pair | Dice | off MONAI's | HD95 mm | off MONAI's | off, float64 rank | pooled HD95 | ASSD | faster |")
-    print("|---|---|---|---|---|---|---|---|---|")
-    for pair in (*synthetic(), *patients(data / "sts")):
-        print(row(pair), flush=True)
+    parser.add_argument("--all", action="store_true", help="print every value as well")
+    arguments = parser.parse_args()
+    for peer in PEERS:
+        if peer.missing():
+            print(f"Left out: {peer.missing()}", file=sys.stderr)
+    peers = [peer for peer in PEERS if not peer.missing()]
+    masks: list[Pair] = [*synthetic(), *patients(arguments.data / "sts")]
+    pairs, answers = [], {}
+    for pair in masks:
+        print(f"... {pair.name}", file=sys.stderr, flush=True)
+        pairs.append(Ours.of(pair))
+        answers[pair.name] = {peer.name: answered(peer, pair) for peer in peers}
+    print_summary(peers, pairs, answers)
+    print_values(peers, pairs, answers)
+    print_edge_cases(peers)
+    if arguments.all:
+        print_all(peers, pairs, answers)
 
 
 if __name__ == "__main__":

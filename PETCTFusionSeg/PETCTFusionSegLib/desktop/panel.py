@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from petctfusion.errors import CancelledError, FusionError
 from petctfusion.models import InstalledModel, list_models
 from PETCTFusionSegLib.mrml.imports import SegmentationResult, StudyJob, importResult
+from PETCTFusionSegLib.mrml.statistics_plugin import registerStatisticsPlugin
 
 from . import inputs, install
 from .compare import ComparisonTable
@@ -49,11 +50,12 @@ class Panel:
             self._onProgress, self._onResult, self._onError, onNote=self._add, onDevices=self._onDevices
         )
         self.editor = EmbeddedEditor(ui.segmentEditorWidget, self._onNodesChanged)
-        self.comparison = ComparisonTable(ui.comparisonTable, ui.comparisonLabel, self._comparedNodes)
+        self.comparison = ComparisonTable(ui, self._comparedNodes)
         root.setMRMLScene(slicer.mrmlScene)
         self._fillModels()
         self._fillDevices(readMachine(self._settings), {})
         self._connectWidgets()
+        registerStatisticsPlugin()
         self.sceneOpened()
 
     # --- scene and module come and go

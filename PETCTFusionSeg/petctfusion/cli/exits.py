@@ -10,6 +10,7 @@ MODEL = 4
 DEVICE = 5
 OUT_OF_MEMORY = 6
 OUTPUT = 7
+PARTLY = 8
 CANCELLED = 130
 
 _OF_KIND = {
@@ -33,6 +34,7 @@ exit codes:
   5    device missing or unusable
   6    out of memory
   7    output could not be written (disk full, no permission)
+  8    part of the work failed and is listed (evaluate: some patients); the rest was done
   130  cancelled (Ctrl-C)
 
 With --json the result is one JSON object on stdout, and so is a failure:

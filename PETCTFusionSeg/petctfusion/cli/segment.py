@@ -16,7 +16,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """The options of `petctfusion segment`."""
     parser.add_argument("--ct", type=Path, required=True, metavar="F", help="CT: NIfTI, NRRD, MHA or DICOM folder")
     parser.add_argument("--pet", type=Path, required=True, metavar="F", help="PET: the same choices")
-    parser.add_argument("--reference", type=Path, metavar="F", help="contour to compare with: prints Dice and HD95")
+    parser.add_argument(
+        "--reference", type=Path, metavar="F", help="contour to compare with (image, .seg.nrrd or RTSTRUCT)"
+    )
     parser.add_argument(
         "--pet-units",
         choices=("auto", "suvbw", "bqml"),

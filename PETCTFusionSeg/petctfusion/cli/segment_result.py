@@ -7,14 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from petctfusion.evaluation.definitions import DICE, HD95
 from petctfusion.metrics import Comparison, Lesion
 
-DEFINITION = (
-    "Dice = 2|A n B| / (|A| + |B|) on the reference's grid, both empty 1, one empty 0. "
-    "HD95 = the larger of the two directed 95th percentiles (linear interpolation) of the distances in mm between the "
-    "centres of surface voxels (mask voxels with a 6-neighbour outside; beyond the image border counts as outside); "
-    "one empty: null, both empty: 0."
-)
+DEFINITION = f"Dice = {DICE}, both empty 1, one empty 0. HD95 = {HD95}; one empty: null, both empty: 0."
 
 
 @dataclass(frozen=True)
@@ -76,8 +72,9 @@ class SegmentResult:
 def comparison_values(comparison: Comparison) -> dict[str, Any]:
     """Dice and HD95 for JSON; `hd95_note` is always there, null when HD95 is a number."""
     values = comparison.to_json()
-    own_volume = values.pop("volume_ml")
-    return {"hd95_note": None, **values, "prediction_volume_ml": own_volume, "definition": DEFINITION}
+    # The result's own "volume_ml" and "lesions" are those of the segmentation.
+    renamed = {"prediction_volume_ml": values.pop("volume_ml"), "lesion_matching": values.pop("lesions")}
+    return {"hd95_note": None, **values, **renamed, "definition": DEFINITION}
 
 
 def comparison_lines(comparison: Comparison) -> list[str]:

@@ -22,12 +22,13 @@ from petctfusion.metrics import Comparison, compare, lesion_table
 from petctfusion.models import InstalledModel, default_model, find_model, verify
 from petctfusion.volumes import (
     Geometry,
+    MaskChoice,
     PetVolume,
     Verdict,
     check_study,
     read_ct,
-    read_mask,
     read_pet,
+    read_region,
     write_volume,
 )
 from petctfusion.worker.client import WorkerClient
@@ -80,7 +81,7 @@ def _model(wanted: str | None) -> InstalledModel:
 def _read(args: argparse.Namespace) -> _Study:
     ct = read_ct(args.ct)
     pet = read_pet(args.pet, args.pet_units)
-    reference = None if args.reference is None else read_mask(args.reference)
+    reference = None if args.reference is None else read_region(args.reference, MaskChoice(), Geometry.of(ct)).image
     verdict = check_study(ct, pet.image, reference)
     verdict.raise_if_refused()
     return _Study(ct, pet, reference, verdict)

@@ -10,9 +10,11 @@ import numpy as np
 import SimpleITK as sitk
 
 from petctfusion.errors import BadInputError
+from petctfusion.metrics.agreement import MaskAgreement, compare_masks
 from petctfusion.metrics.masks import BoolArray, as_mask
-from petctfusion.metrics.overlap import dice, volume_ml
-from petctfusion.metrics.surface import hd95_mm
+from petctfusion.metrics.matching import LesionMatching, match_lesions
+from petctfusion.metrics.overlap import volume_ml
+from petctfusion.metrics.slices import SliceCurve
 from petctfusion.volumes.geometry import Geometry
 from petctfusion.volumes.labels import resample_labels
 
@@ -21,48 +23,125 @@ NO_CONTOUR = "no contour"
 
 @dataclass(frozen=True)
 class Comparison:
-    """Agreement of a prediction with a reference; the definitions are those of `overlap` and `surface`."""
+    """Agreement of a prediction with a reference on the reference's grid; definitions in `agreement` and `matching`."""
 
-    dice: float
-    hd95_mm: float
-    """Infinite when exactly one of the two is empty; 0 when both are."""
+    agreement: MaskAgreement
+    lesions: LesionMatching
     volume_ml: float
     """Of the prediction on its own grid."""
-    reference_volume_ml: float
     resampled: bool
     """True when the prediction was on another grid and was brought to the reference's."""
     outside_ml: float = 0.0
-    """Part of the prediction beyond the reference's field of view: it cannot be judged and is not in Dice or HD95."""
+    """Part of the prediction beyond the reference's field of view: it cannot be judged and is in no other number."""
 
     @property
-    def hd95_note(self) -> str:
-        """Why there is no HD95; empty when there is one."""
-        return "" if math.isfinite(self.hd95_mm) else NO_CONTOUR
+    def dice(self) -> float:
+        """2|A n B| / (|A| + |B|); both empty 1, one empty 0."""
+        return self.agreement.dice
+
+    @property
+    def jaccard(self) -> float:
+        """|A n B| / |A u B|; both empty 1, one empty 0."""
+        return self.agreement.jaccard
+
+    @property
+    def hd95_mm(self) -> float:
+        """The larger directed 95th percentile between the surface voxels; one empty inf, both empty 0."""
+        return self.agreement.hd95_mm
+
+    @property
+    def hd_mm(self) -> float:
+        """Hausdorff distance between the surface voxels; one empty inf, both empty 0."""
+        return self.agreement.hd_mm
+
+    @property
+    def assd_mm(self) -> float:
+        """Mean of the pooled distances between the surface voxels; one empty inf, both empty 0."""
+        return self.agreement.assd_mm
+
+    @property
+    def nsd(self) -> float:
+        """Part of both surfaces, by area, within `nsd_tolerance_mm` of the other; one empty 0, both empty 1."""
+        return self.agreement.nsd
+
+    @property
+    def nsd_tolerance_mm(self) -> float:
+        """The tolerance of `nsd`."""
+        return self.agreement.nsd_tolerance_mm
+
+    @property
+    def reference_volume_ml(self) -> float:
+        """Volume of the reference."""
+        return self.agreement.reference_volume_ml
 
     @property
     def volume_difference_ml(self) -> float:
         """Prediction minus reference."""
         return self.volume_ml - self.reference_volume_ml
 
+    @property
+    def relative_volume_difference(self) -> float | None:
+        """(Prediction - reference) / reference; None when the reference is empty."""
+        return self.volume_difference_ml / self.reference_volume_ml if self.reference_volume_ml else None
+
+    @property
+    def centre_distance_mm(self) -> float | None:
+        """Distance between the centres of mass; None when one is empty."""
+        return self.agreement.centre_distance_mm
+
+    @property
+    def fpv_ml(self) -> float:
+        """Volume of the predicted lesions that share no voxel with the reference (autoPET)."""
+        return self.lesions.fpv_ml
+
+    @property
+    def fnv_ml(self) -> float:
+        """Volume of the reference lesions that share no voxel with the prediction (autoPET)."""
+        return self.lesions.fnv_ml
+
+    @property
+    def slices(self) -> SliceCurve:
+        """Dice and areas slice by slice of the reference's grid."""
+        return self.agreement.slices
+
+    @property
+    def hd95_note(self) -> str:
+        """Why there is no HD95; empty when there is one."""
+        return "" if math.isfinite(self.hd95_mm) else NO_CONTOUR
+
     def to_json(self) -> dict[str, Any]:
-        """Plain values; an infinite HD95 is null with `"hd95_note": "no contour"`."""
-        values: dict[str, Any] = {
-            "dice": self.dice,
-            "hd95_mm": self.hd95_mm if math.isfinite(self.hd95_mm) else None,
-            "volume_ml": self.volume_ml,
-            "reference_volume_ml": self.reference_volume_ml,
-            "volume_difference_ml": self.volume_difference_ml,
-            "resampled": self.resampled,
-            "outside_ml": self.outside_ml,
-        }
+        """Plain values; an infinite distance is null, with `"hd95_note": "no contour"`."""
+        numbers = (
+            "dice",
+            "hd95_mm",
+            "hd_mm",
+            "assd_mm",
+            "nsd",
+            "nsd_tolerance_mm",
+            "jaccard",
+            "volume_ml",
+            "reference_volume_ml",
+            "volume_difference_ml",
+            "relative_volume_difference",
+            "centre_distance_mm",
+            "fpv_ml",
+            "fnv_ml",
+            "resampled",
+            "outside_ml",
+        )
+        values: dict[str, Any] = {name: _finite(getattr(self, name)) for name in numbers}
+        values["lesions"] = self.lesions.to_json()
         if self.hd95_note:
             values["hd95_note"] = self.hd95_note
         return values
 
 
-def compare(prediction: sitk.Image, reference: sitk.Image) -> Comparison:
-    """Dice, HD95 and volumes of the non-zero voxels of two 3-D images, on the grid of `reference`.
+def compare(
+    prediction: sitk.Image, reference: sitk.Image, *, connectivity: int = 18, tolerance_mm: float | None = None
+) -> Comparison:
+    """All numbers of two 3-D images, whose non-zero voxels are inside, on the grid of `reference`.
 
+    `connectivity` (6, 18, 26) tells lesions apart; `tolerance_mm` is that of the NSD (`agreement.nsd_tolerance_mm`).
     Raises `BadInputError` when the two fields of view share no space.
     """
     predicted, truth = _inside(prediction), _inside(reference)
@@ -73,13 +152,16 @@ def compare(prediction: sitk.Image, reference: sitk.Image) -> Comparison:
         _require_common_space(own, grid)
         on_grid = sitk.GetArrayFromImage(resample_labels(own.image(predicted.astype(np.uint8)), grid)) != 0
     return Comparison(
-        dice=dice(on_grid, truth),
-        hd95_mm=hd95_mm(on_grid, truth, grid.spacing_zyx),
+        compare_masks(on_grid, truth, grid.spacing_zyx, tolerance_mm=tolerance_mm),
+        match_lesions(on_grid, truth, grid.spacing_zyx, connectivity),
         volume_ml=volume_ml(predicted, own.spacing_zyx),
-        reference_volume_ml=volume_ml(truth, grid.spacing_zyx),
         resampled=resampled,
         outside_ml=_outside_ml(predicted, own, grid) if resampled else 0.0,
     )
+
+
+def _finite(value: Any) -> Any:
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _inside(mask: sitk.Image) -> BoolArray:

@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from petctfusion.errors import BadInputError
 
 BoolArray = NDArray[np.bool_]
+FloatArray = NDArray[np.float64]
+IndexArray = NDArray[np.intp]
 Box = tuple[slice, ...]
 
 

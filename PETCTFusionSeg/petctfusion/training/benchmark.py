@@ -9,9 +9,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import SimpleITK as sitk
 
+from petctfusion.evaluation import statistics
 from petctfusion.inference import LoadedModel, SegmentOptions, segment_study
 from petctfusion.metrics import Comparison, compare
 from petctfusion.models import MetricRow
@@ -110,20 +110,22 @@ def summarise(rows: list[Row]) -> list[Summary]:
     for crop in CROPS:
         for method in dict.fromkeys(row.method for row in rows):
             chosen = [row for row in rows if row.method == method and row.crop == crop]
-            if not chosen:
+            overlap, distance = (
+                statistics.summarise(getattr(row, name) for row in chosen) for name in ("dice", "hd95_mm")
+            )
+            if overlap.mean is None or overlap.median is None or overlap.lowest is None:
                 continue
-            dices = [row.dice for row in chosen]
-            finite = [row.hd95_mm for row in chosen if math.isfinite(row.hd95_mm)]
+            hd95_mm = math.inf if distance.mean is None else distance.mean
             summaries.append(
                 Summary(
                     method,
                     crop,
                     len(chosen),
-                    float(np.mean(dices)),
-                    float(np.median(dices)),
-                    min(dices),
-                    float(np.mean(finite)) if finite else math.inf,
-                    len(chosen) - len(finite),
+                    overlap.mean,
+                    overlap.median,
+                    overlap.lowest,
+                    hd95_mm,
+                    distance.infinite,
                 )
             )
     return summaries

@@ -15,6 +15,7 @@ from petctfusion.volumes.dicom import read_series
 from petctfusion.volumes.grid import CT_AIR_HU
 from petctfusion.volumes.headers import check_file, not_finite
 from petctfusion.volumes.notes import add_note, copy_marks
+from petctfusion.volumes.segnrrd import has_segments
 
 FILE_SUFFIXES = (".nii", ".nii.gz", ".nrrd", ".nhdr", ".mha", ".mhd")
 # Named, as ITK's own choice by suffix takes no capital letters for MetaImage.
@@ -44,8 +45,8 @@ def read_volume(path: str | os.PathLike[str], modality: str | None = None) -> si
     Raises `BadInputError` for anything missing, damaged, not 3-D, not finite or without a positive spacing.
     """
     source = existing(path)
-    image = read_series(source, modality).image if is_dicom(source) else _read_file(source)
-    _check_finite(source, image)
+    image = read_series(source, modality).image if is_dicom(source) else read_file(source)
+    check_finite(source, image)
     return image
 
 
@@ -69,7 +70,11 @@ def read_mr(path: str | os.PathLike[str]) -> sitk.Image:
 
 def read_mask(path: str | os.PathLike[str]) -> sitk.Image:
     """A label map as uint8: 0 background, every other value a label. Raises `BadInputError` if they are none."""
-    image = read_volume(path)
+    return as_label_map(path, read_volume(path))
+
+
+def as_label_map(path: str | os.PathLike[str], image: sitk.Image) -> sitk.Image:
+    """What was read from `path` as uint8. Raises `BadInputError` unless its values are whole numbers from 0 to 255."""
     values = sitk.GetArrayViewFromImage(image)
     lowest, highest = float(values.min()), float(values.max())
     whole = image.GetPixelID() in _INTEGER_TYPES or bool(np.all(values == np.round(values)))
@@ -100,7 +105,11 @@ def is_dicom(source: Path) -> bool:
     return source.is_dir() or not source.name.lower().endswith(FILE_SUFFIXES)
 
 
-def _read_file(path: Path) -> sitk.Image:
+def read_file(path: Path, segments: bool = False) -> sitk.Image:
+    """A 3-D image from one file that is not DICOM; with `segments` also a segmentation of any size and of many layers.
+
+    Its values are not looked at, except where NIfTI would hide that they are not finite. Raises `BadInputError`.
+    """
     try:
         header = check_file(path)
         with _quiet():
@@ -108,7 +117,8 @@ def _read_file(path: Path) -> sitk.Image:
             reader.SetImageIO(_READERS[path.name.lower().removesuffix(".gz").rpartition(".")[2]])
             reader.SetFileName(str(path))
             reader.ReadImageInformation()
-            _check_dimensions(path, reader.GetSize(), reader.GetNumberOfComponents())
+            if not (segments and has_segments(reader.GetMetaDataKeys())):
+                _check_dimensions(path, reader.GetSize(), reader.GetNumberOfComponents())
             image = reader.Execute()
     except OSError as error:
         raise BadInputError(f"{path} cannot be read: {error.strerror or error}.", "Copy or export it again.") from error
@@ -145,7 +155,8 @@ def _three_dimensional(image: sitk.Image) -> sitk.Image:
     return copy_marks(image, sitk.Extract(image, size[:3] + [0] * (len(size) - 3), [0] * len(size)))
 
 
-def _check_finite(path: Path, image: sitk.Image) -> None:
+def check_finite(path: Path, image: sitk.Image) -> None:
+    """Raises `BadInputError` when a floating-point image holds NaN or infinity."""
     if image.GetPixelID() not in (sitk.sitkFloat32, sitk.sitkFloat64):
         return
     bad = int(image.GetNumberOfPixels() - np.count_nonzero(np.isfinite(sitk.GetArrayViewFromImage(image))))

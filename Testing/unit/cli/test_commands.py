@@ -103,7 +103,7 @@ def test_evaluate_of_a_mask_with_itself_is_perfect(cli, study):
     answer = cli("evaluate", study.reference, study.reference, "--json")
     assert answer.code == 0
     assert (answer.json["dice"], answer.json["hd95_mm"], answer.json["hd95_note"]) == (1.0, 0.0, None)
-    assert answer.json["prediction_volume_ml"] == answer.json["reference_volume_ml"] > 0
+    assert answer.json["volume_ml"] == answer.json["reference_volume_ml"] > 0
     assert "6-neighbour" in answer.json["definition"]
 
 

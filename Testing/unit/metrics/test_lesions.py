@@ -90,7 +90,25 @@ def test_an_empty_mask_has_no_lesions_and_a_missing_pet_no_uptake(oblique, ball)
     assert lesion_table(oblique.empty(), None) == []
     lesion = lesion_table(ball(oblique, oblique.points(np.array([[15.0, 15, 10]]))[0], 6.0), None)[0]
     assert lesion.suv_max is None
-    assert set(lesion.to_json()) == {"id", "volume_ml", "suv_max", "suv_mean", "centre_mm"}
+    assert lesion.to_json() == {
+        "id": 1,
+        "volume_ml": lesion.volume_ml,
+        "suv_max": None,
+        "suv_mean": None,
+        "suv_peak": None,
+        "mtv_ml": lesion.volume_ml,
+        "tlg": None,
+        "centre_mm": list(lesion.centre_mm),
+    }
+
+
+def test_total_lesion_glycolysis_is_the_mean_uptake_times_the_volume(oblique, ball):
+    suv = np.random.default_rng(0).uniform(1, 9, oblique.shape).astype(np.float32)
+    mask = ball(oblique, oblique.points(np.array([[15.0, 15, 10]]))[0], 6.0)
+    lesion = lesion_table(mask, oblique.image(suv))[0]
+    inside = suv[sitk.GetArrayFromImage(mask) > 0].astype(float)
+    assert lesion.tlg == pytest.approx(inside.sum() * 1.1 * 1.7 * 3.3 / 1000, rel=1e-12)
+    assert lesion.to_json()["tlg"] == lesion.tlg
 
 
 @pytest.mark.data

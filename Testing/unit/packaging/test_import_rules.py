@@ -14,6 +14,7 @@ GUI_SIDE = (
     "petctfusion.errors",
     "petctfusion.volumes",
     "petctfusion.metrics",
+    "petctfusion.evaluation",
     "petctfusion.models",
     "petctfusion.phantom",
     "petctfusion.inference.options",
