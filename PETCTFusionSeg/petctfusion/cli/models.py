@@ -1,4 +1,4 @@
-"""`petctfusion models`: list, show, verify, add, remove."""
+"""`petctfusion models`: list, show, verify, add, remove; networks and their cost."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from petctfusion.cli import models_cost, models_networks
 from petctfusion.cli.command import Command
 from petctfusion.cli.exits import OK
 
@@ -18,18 +19,22 @@ if TYPE_CHECKING:
 def configure(parser: argparse.ArgumentParser) -> None:
     """The options of `petctfusion models`."""
     parser.add_argument("--json", action="store_true", help="print JSON on stdout instead of text")
-    actions = parser.add_subparsers(dest="action", required=True, metavar="list|show|verify|add|remove")
+    actions = parser.add_subparsers(dest="action", required=True, metavar="list|show|verify|add|remove|networks|cost")
     _action(actions, "list", "name, network and modalities of every usable model")
     _action(actions, "show", "the card of one model").add_argument("model", help="name, name@version or folder")
     verify = _action(actions, "verify", "check the weights against the card's sha256")
     verify.add_argument("model", nargs="?", help="name, name@version or folder (default: all)")
     _action(actions, "add", "copy a model folder into your own models").add_argument("folder", type=Path)
     _action(actions, "remove", "remove one of your own models").add_argument("model", help="name or name@version")
+    _action(actions, "networks", "every network that can be built: size, modalities, dimensions, paper")
+    models_cost.configure(_action(actions, "cost", "parameters, multiply-accumulates, memory and seconds of a window"))
 
 
 def run(args: argparse.Namespace) -> int:
-    """Prints the answer of one action; raises `ModelError`."""
-    return {"list": _list, "show": _show, "verify": _verify, "add": _add, "remove": _remove}[args.action](args)
+    """Prints the answer of one action; raises `FusionError`."""
+    actions = {"list": _list, "show": _show, "verify": _verify, "add": _add, "remove": _remove}
+    actions |= {"networks": models_networks.run, "cost": models_cost.run}
+    return actions[args.action](args)
 
 
 def _action(actions: Any, name: str, text: str) -> argparse.ArgumentParser:
@@ -121,4 +126,6 @@ def _summary(model: InstalledModel) -> dict[str, Any]:
     }
 
 
-command = Command("models", "List, show, verify, add and remove models.", configure, run)
+command = Command(
+    "models", "List, show, verify, add and remove models; list networks and what they cost.", configure, run
+)

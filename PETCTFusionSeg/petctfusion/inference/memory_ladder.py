@@ -41,12 +41,12 @@ class Rung:
         return f"Memory ran out; trying again on {where} with windows of {size} voxels in {precision} precision."
 
 
-def rungs(start: Rung, divisor: int, gpu_has_half: bool = True) -> Iterator[Rung]:
+def rungs(start: Rung, divisor: Triple, gpu_has_half: bool = True) -> Iterator[Rung]:
     """The ladder from `start` down.
 
     On a GPU: smaller windows, the same windows in half precision, then the CPU from its largest window down; on a
-    CPU: smaller windows. Window lengths stay multiples of `divisor` and at least twice that (instance norm needs more
-    than one voxel at the deepest level), or 1 for a network of single slices.
+    CPU: smaller windows. Window lengths stay multiples of `divisor` (z, y, x) and at least twice that (instance norm
+    needs more than one voxel at the deepest level), or 1 for a network of single slices.
     """
     sizes = list(_smaller(start, divisor))
     yield from sizes
@@ -87,7 +87,7 @@ def is_out_of_memory(error: BaseException) -> bool:
     return isinstance(error, RuntimeError) and any(phrase in text for phrase in _PHRASES)
 
 
-def _smaller(start: Rung, divisor: int) -> Iterator[Rung]:
+def _smaller(start: Rung, divisor: Triple) -> Iterator[Rung]:
     yield start
     batch, patch = start.batch, start.patch
     if batch > 1:
@@ -98,8 +98,9 @@ def _smaller(start: Rung, divisor: int) -> Iterator[Rung]:
         yield Rung(start.device, patch, batch, start.half)
 
 
-def _halved(patch: Triple, divisor: int) -> Triple:
+def _halved(patch: Triple, divisor: Triple) -> Triple:
     z, y, x = (
-        length if length <= 2 * divisor else max(2 * divisor, length // 2 // divisor * divisor) for length in patch
+        length if length <= 2 * step else max(2 * step, length // 2 // step * step)
+        for length, step in zip(patch, divisor, strict=True)
     )
     return z, y, x

@@ -12,6 +12,7 @@ from torch import nn
 
 from petctfusion.errors import ModelError
 from petctfusion.inference.devices import plan_device
+from petctfusion.inference.memory_ladder import Triple
 from petctfusion.models import ModelCard, verify
 from petctfusion.networks import build
 
@@ -25,10 +26,12 @@ class LoadedModel:
     device: str
 
     @property
-    def divisor(self) -> int:
-        """Window lengths that the network takes are multiples of this."""
-        divisor = getattr(self.network, "divisor", 16)
-        return int(divisor)
+    def divisor(self) -> Triple:
+        """Window lengths (z, y, x) that the network takes are multiples of these."""
+        stated = getattr(self.network, "divisor", 16)
+        each = (stated,) * 3 if isinstance(stated, int) else tuple(stated)
+        z, y, x = (1,) * (3 - len(each)) + each
+        return z, y, x
 
 
 def load_model(folder: Path | str, device: str = "auto") -> LoadedModel:

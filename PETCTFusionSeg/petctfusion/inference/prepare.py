@@ -35,26 +35,34 @@ class Prepared:
     air: tuple[float, ...]
 
 
-def prepare(volumes: Mapping[str, sitk.Image], card: ModelCard, overlap: float) -> Prepared:
+def prepare(
+    volumes: Mapping[str, sitk.Image], card: ModelCard, overlap: float, absent: Mapping[str, float] | None = None
+) -> Prepared:
     """Bring `volumes` (name to image: CT in HU, PET in SUVbw) to the card's spacing within their common field of view.
 
-    Cut to the body when that saves windows. Raises `BadInputError` for a missing modality or fields of view that do
-    not overlap.
+    Cut to the body when that saves windows. `absent`: the value that stands for a modality the network can do without.
+    Raises `BadInputError` for any other missing modality, or fields of view that do not overlap.
     """
-    missing = [name for name in card.modalities if name not in volumes]
-    if missing:
+    constant = absent or {}
+    missing = [name for name in card.modalities if name not in volumes and name not in constant]
+    if missing or not any(name in volumes for name in card.modalities):
+        lacking = " and ".join(missing or card.modalities)
         raise BadInputError(
-            f"The model {card.name} needs {' and '.join(card.modalities)}; {' and '.join(missing)} is missing.",
+            f"The model {card.name} needs {' and '.join(card.modalities)}; {lacking} is missing.",
             "Choose a volume for every modality, or another model.",
         )
-    images = [volumes[name] for name in card.modalities]
-    grid = common_grid(images, card.spacing_mm)
-    air = tuple(float(np.clip(AIR.get(name, 0.0), *card.clip[name])) for name in card.modalities)
-    array = np.empty((len(images), *grid.shape), dtype=np.float32)
-    for channel, (name, image) in enumerate(zip(card.modalities, images, strict=True)):
-        on_grid = resample_image(image, grid, AIR.get(name, 0.0))
-        np.clip(sitk.GetArrayViewFromImage(on_grid), *card.clip[name], out=array[channel])
-    box = body_box(dict(zip(card.modalities, array, strict=True)), grid)
+    images = {name: volumes[name] for name in card.modalities if name in volumes}
+    grid = common_grid(list(images.values()), card.spacing_mm)
+    air = tuple(constant.get(name, float(np.clip(AIR.get(name, 0.0), *card.clip[name]))) for name in card.modalities)
+    array = np.empty((len(card.modalities), *grid.shape), dtype=np.float32)
+    for channel, name in enumerate(card.modalities):
+        if name in images:
+            on_grid = resample_image(images[name], grid, AIR.get(name, 0.0))
+            np.clip(sitk.GetArrayViewFromImage(on_grid), *card.clip[name], out=array[channel])
+        else:
+            array[channel] = constant[name]
+    seen = {name: channel for name, channel in zip(card.modalities, array, strict=True) if name in images}
+    box = body_box(seen, grid)
     if box is not None and _saves_windows(box, grid, card.patch, overlap):
         z, y, x = box
         array = np.ascontiguousarray(array[:, z, y, x])

@@ -18,6 +18,7 @@ from petctfusion.inference.options import SegmentOptions
 from petctfusion.inference.postprocess import labels_from_probability
 from petctfusion.inference.prepare import Prepared, prepare
 from petctfusion.inference.sliding_window import ShouldCancel, predict_windows
+from petctfusion.networks.blocks.intensity import absent_value
 from petctfusion.volumes.geometry import Geometry
 from petctfusion.volumes.grid import resample_probability
 
@@ -88,7 +89,7 @@ class _Run:
         output = self._output_grid(volumes)
         start = self._first_rung()
         self._say(0, 1, "prepare")
-        prepared = prepare(volumes, self.model.card, self.overlap)
+        prepared = prepare(volumes, self.model.card, self.overlap, self._absent(volumes))
         self._say(1, 1, "prepare")
         probability, device = climb(
             rungs(start, self.model.divisor, start.device == "cpu" or has_fast_half(start.device)),
@@ -101,6 +102,15 @@ class _Run:
         labels = self._labels(bytes_image, output)
         self._say(1, 1, "restore")
         return StudyResult(bytes_image, labels, device, tuple(self.notes), time.perf_counter() - started)
+
+    def _absent(self, volumes: Mapping[str, sitk.Image]) -> dict[str, float]:
+        """What stands for the modalities that are missing and that the network says it can do without."""
+        optional = getattr(self.model.network, "optional_modalities", ())
+        wanted = [name for name in self.model.card.modalities if name in optional and name not in volumes]
+        absent = {name: absent_value(name) for name in wanted}
+        for name in absent:
+            self._note(f"There is no {name}: {self.model.card.name} runs without it.")
+        return absent
 
     def _output_grid(self, volumes: Mapping[str, sitk.Image]) -> Geometry:
         name = self.options.grid.upper()

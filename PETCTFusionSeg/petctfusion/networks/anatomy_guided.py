@@ -23,13 +23,16 @@ import torch
 from torch import nn
 
 from petctfusion.networks.blocks.convolution import ConvBlock, SpatialDims, convolution, upsample
-from petctfusion.networks.blocks.guided_fusion import AnatomyGuidedFusionBlock
+from petctfusion.networks.blocks.guided_fusion import AnatomyGuidedFusionBlock, ZeroResidualFusionBlock
+from petctfusion.networks.blocks.sizes import require_divisible
 from petctfusion.networks.blocks.zero_layer import FixedWindows, ZeroLayer
 
 Fusion = Literal["early", "late", "intermediate"]
 Normalisation = Literal["learnable", "fixed"]
+ZeroReading = Literal["windows", "residual"]
 
 LIGHT_WIDTHS = (8, 16, 32, 64, 128)
+BASE_WIDTHS = (16, 32, 64, 128, 256)
 
 
 class AnatomyGuidedFusion(nn.Module):
@@ -38,6 +41,9 @@ class AnatomyGuidedFusion(nn.Module):
     `fusion`: "intermediate" is the published idea; "early" concatenates after the zero layers into one encoder; "late"
     runs two complete U-Nets and mixes their last features. `normalisation`: "learnable" zero layers or "fixed" windows.
     `modalities`: the anatomical one first. `deep_supervision` adds heads at levels 2 and 3 (used in training only).
+    `zero_layer`: the reading, see above; "residual" belongs to intermediate fusion and has fixed windows in front.
+    `zero_width`: channels of layer 0 (default: the first width); `bottleneck_convolutions`: 1 or 2, in intermediate
+    fusion (with 8 and 1: 3.41 M parameters, with `BASE_WIDTHS` 13.6 M).
     """
 
     def __init__(
@@ -49,26 +55,27 @@ class AnatomyGuidedFusion(nn.Module):
         fusion: Fusion = "intermediate",
         normalisation: Normalisation = "learnable",
         deep_supervision: bool = False,
+        zero_layer: ZeroReading = "windows",
+        zero_width: int | None = None,
+        bottleneck_convolutions: int = 2,
     ) -> None:
         super().__init__()
-        if spatial_dims not in (2, 3):
-            raise ValueError(f"spatial_dims must be 2 or 3, got {spatial_dims}")
-        if len(modalities) != 2:
-            raise ValueError(f"modalities must name two modalities, the anatomical one first, got {list(modalities)}")
-        if fusion not in ("early", "late", "intermediate"):
-            raise ValueError(f"fusion must be early, late or intermediate, got {fusion!r}")
-        if normalisation not in ("learnable", "fixed"):
-            raise ValueError(f"normalisation must be learnable or fixed, got {normalisation!r}")
+        zero_width = widths[0] if zero_width is None else zero_width
+        _check(spatial_dims, modalities, classes, fusion, normalisation, zero_layer)
+        self.modalities = tuple(modalities)
+        self.spatial_dims = spatial_dims
         self.divisor = 2 ** (len(widths) - 1)
         levels = min(3, len(widths) - 1) if deep_supervision else 1
-        layer_zero = ZeroLayer if normalisation == "learnable" else FixedWindows
-        self.zero_layers = nn.ModuleList([layer_zero(spatial_dims, name, widths[0]) for name in modalities])
+        layer_zero = ZeroLayer if normalisation == "learnable" and zero_layer == "windows" else FixedWindows
+        self.zero_layers = nn.ModuleList([layer_zero(spatial_dims, name, zero_width) for name in modalities])
         if fusion == "intermediate":
-            self.body: nn.Module = _IntermediateFusion(spatial_dims, widths)
+            self.body: nn.Module = _IntermediateFusion(
+                spatial_dims, zero_width, widths, self.modalities, zero_layer, bottleneck_convolutions
+            )
         elif fusion == "early":
-            self.body = _PlainUNet(spatial_dims, 2 * widths[0], widths)
+            self.body = _PlainUNet(spatial_dims, 2 * zero_width, widths)
         else:
-            self.body = _LateFusion(spatial_dims, widths, levels)
+            self.body = _LateFusion(spatial_dims, zero_width, widths, levels)
         self.heads = nn.ModuleList([convolution(spatial_dims, widths[i], classes, kernel=1) for i in range(levels)])
 
     def physical_parameters(self) -> list[nn.Parameter]:
@@ -89,11 +96,33 @@ class AnatomyGuidedFusion(nn.Module):
         return [head(feature) for head, feature in zip(self.heads, self._decoded(x), strict=False)]
 
     def _decoded(self, x: torch.Tensor) -> list[torch.Tensor]:
-        if any(size % self.divisor for size in x.shape[2:]):
-            raise ValueError(f"spatial sizes must be multiples of {self.divisor}, got {tuple(x.shape[2:])}")
+        if x.shape[1] != len(self.modalities):
+            raise ValueError(f"the input must have 2 channels, {' and '.join(self.modalities)}, got {x.shape[1]}")
+        require_divisible(x, (self.divisor,) * self.spatial_dims)
         normalised = [layer(x[:, i : i + 1]) for i, layer in enumerate(self.zero_layers)]
         decoded: list[torch.Tensor] = self.body(normalised)
         return decoded
+
+
+def _check(
+    spatial_dims: int, modalities: Sequence[str], classes: int, fusion: str, normalisation: str, zero_layer: str
+) -> None:
+    if spatial_dims not in (2, 3):
+        raise ValueError(f"spatial_dims must be 2 or 3, got {spatial_dims}")
+    if len(modalities) != 2:
+        raise ValueError(f"modalities must name two modalities, the anatomical one first, got {list(modalities)}")
+    if classes < 1:
+        raise ValueError(f"classes must be at least 1, got {classes}")
+    if fusion not in ("early", "late", "intermediate"):
+        raise ValueError(f"fusion must be early, late or intermediate, got {fusion!r}")
+    if normalisation not in ("learnable", "fixed"):
+        raise ValueError(f"normalisation must be learnable or fixed, got {normalisation!r}")
+    if zero_layer not in ("windows", "residual"):
+        raise ValueError(f"zero_layer must be windows or residual, got {zero_layer!r}")
+    if zero_layer == "residual" and fusion != "intermediate":
+        raise ValueError(f"the residual zero layer sits in the intermediate fusion, which {fusion} fusion lacks")
+    if zero_layer == "residual" and normalisation == "fixed":
+        raise ValueError("the residual zero layer is a learnable normalisation; fixed goes with zero_layer windows")
 
 
 class _Encoder(nn.Module):
@@ -118,17 +147,27 @@ class _Encoder(nn.Module):
 class _IntermediateFusion(nn.Module):
     """Two encoders and the attentive fusion decoder."""
 
-    def __init__(self, spatial_dims: int, widths: Sequence[int]) -> None:
+    def __init__(
+        self,
+        spatial_dims: int,
+        inputs: int,
+        widths: Sequence[int],
+        modalities: Sequence[str],
+        zero_layer: ZeroReading,
+        bottleneck_convolutions: int,
+    ) -> None:
         super().__init__()
-        self.anatomy = _Encoder(spatial_dims, widths[0], widths)
-        self.metabolism = _Encoder(spatial_dims, widths[0], widths)
-        self.bottleneck = ConvBlock(spatial_dims, 2 * widths[-1], widths[-1])
+        self.anatomy = _Encoder(spatial_dims, inputs, widths)
+        self.metabolism = _Encoder(spatial_dims, inputs, widths)
+        self.bottleneck = ConvBlock(spatial_dims, 2 * widths[-1], widths[-1], convolutions=bottleneck_convolutions)
+        block = AnatomyGuidedFusionBlock if zero_layer == "windows" else ZeroResidualFusionBlock
+        names = (modalities[0], modalities[1])
         self.fusions = nn.ModuleList(
-            [AnatomyGuidedFusionBlock(spatial_dims, widths[i], widths[i + 1]) for i in range(len(widths) - 1)]
+            [block(spatial_dims, widths[i], widths[i + 1], i + 1, names) for i in range(len(widths) - 1)]
         )
 
     def forward(self, normalised: list[torch.Tensor]) -> list[torch.Tensor]:
-        """Two `(B, widths[0], *spatial)` to the decoder features of all fused levels, finest first."""
+        """Two `(B, inputs, *spatial)` to the decoder features of all fused levels, finest first."""
         a, p = self.anatomy(normalised[0]), self.metabolism(normalised[1])
         d = self.bottleneck(torch.cat([a[-1], p[-1]], dim=1))
         decoded = []
@@ -162,12 +201,12 @@ class _PlainUNet(nn.Module):
 class _LateFusion(nn.Module):
     """Two complete U-Nets; a 1x1 convolution mixes their decoder features at each of the finest `levels`."""
 
-    def __init__(self, spatial_dims: int, widths: Sequence[int], levels: int) -> None:
+    def __init__(self, spatial_dims: int, inputs: int, widths: Sequence[int], levels: int) -> None:
         super().__init__()
-        self.branches = nn.ModuleList([_PlainUNet(spatial_dims, widths[0], widths) for _ in range(2)])
+        self.branches = nn.ModuleList([_PlainUNet(spatial_dims, inputs, widths) for _ in range(2)])
         self.mixes = nn.ModuleList([convolution(spatial_dims, 2 * w, w, kernel=1) for w in widths[:levels]])
 
     def forward(self, normalised: list[torch.Tensor]) -> list[torch.Tensor]:
-        """Two `(B, widths[0], *spatial)` to mixed decoder features, finest first."""
+        """Two `(B, inputs, *spatial)` to mixed decoder features, finest first."""
         first, second = (branch([x]) for branch, x in zip(self.branches, normalised, strict=True))
         return [mix(torch.cat(pair, dim=1)) for mix, *pair in zip(self.mixes, first, second, strict=False)]

@@ -19,6 +19,7 @@ import torch
 from torch import nn
 
 from petctfusion.networks import build
+from petctfusion.networks.weight_decay import decays
 from petctfusion.training.cases import Case
 from petctfusion.training.losses import deep_supervision_loss
 from petctfusion.training.patches import PatchSettings, draw_patch
@@ -117,13 +118,13 @@ class Trainer:
         return warm * 0.5 * (1 + math.cos(math.pi * min(1.0, self.step / self.recipe.steps)))
 
     def _parameter_groups(self) -> list[dict[str, Any]]:
-        """Zero layers (physical units) and norms or biases without weight decay; zero layers at a lower rate."""
+        """Zero layers (physical units) and what `decays` excepts without weight decay; zero layers at a lower rate."""
         recipe = self.recipe
         physical = set(getattr(self.network, "physical_parameters", list)())
-        others = [p for p in self.network.parameters() if p not in physical]
+        others = [(name, p) for name, p in self.network.named_parameters() if p not in physical]
         groups = (
-            ([p for p in others if p.ndim > 1], recipe.learning_rate, recipe.weight_decay),
-            ([p for p in others if p.ndim <= 1], recipe.learning_rate, 0.0),
+            ([p for name, p in others if decays(name, p)], recipe.learning_rate, recipe.weight_decay),
+            ([p for name, p in others if not decays(name, p)], recipe.learning_rate, 0.0),
             (list(physical & set(self.network.parameters())), recipe.learning_rate * recipe.physical_rate_factor, 0.0),
         )
         ordered = {id(p): i for i, p in enumerate(self.network.parameters())}

@@ -14,7 +14,7 @@ GPU = Rung("cuda:0", (64, 64, 64), 2, False)
 
 
 def test_on_a_gpu_windows_shrink_then_precision_then_the_cpu_takes_over():
-    steps = [(r.device, r.patch[0], r.batch, r.half) for r in rungs(GPU, 16)]
+    steps = [(r.device, r.patch[0], r.batch, r.half) for r in rungs(GPU, (16, 16, 16))]
     assert steps == [
         ("cuda:0", 64, 2, False),
         ("cuda:0", 64, 1, False),
@@ -29,18 +29,23 @@ def test_on_a_gpu_windows_shrink_then_precision_then_the_cpu_takes_over():
 
 
 def test_a_gpu_without_half_precision_goes_to_the_cpu_at_once():
-    assert not any(r.half for r in rungs(GPU, 16, gpu_has_half=False))
-    assert [r.device for r in rungs(GPU, 16, gpu_has_half=False)].count("cpu") == 3
+    assert not any(r.half for r in rungs(GPU, (16, 16, 16), gpu_has_half=False))
+    assert [r.device for r in rungs(GPU, (16, 16, 16), gpu_has_half=False)].count("cpu") == 3
+
+
+def test_each_axis_keeps_its_own_divisor():
+    steps = list(rungs(Rung("cpu", (24, 256, 256), 1, False), (1, 32, 32)))
+    assert [r.patch for r in steps] == [(24, 256, 256), (12, 128, 128), (6, 64, 64), (3, 64, 64), (2, 64, 64)]
 
 
 def test_on_a_cpu_only_windows_shrink_and_keep_the_divisor():
-    steps = list(rungs(Rung("cpu", (48, 96, 80), 1, False), 16))
+    steps = list(rungs(Rung("cpu", (48, 96, 80), 1, False), (16, 16, 16)))
     assert [r.patch for r in steps] == [(48, 96, 80), (32, 48, 32), (32, 32, 32)]
     assert {r.device for r in steps} == {"cpu"}
 
 
 def test_a_slice_stays_a_slice():
-    assert [r.patch for r in rungs(Rung("cpu", (1, 128, 128), 1, False), 16)][-1] == (1, 32, 32)
+    assert [r.patch for r in rungs(Rung("cpu", (1, 128, 128), 1, False), (16, 16, 16))][-1] == (1, 32, 32)
 
 
 @pytest.mark.parametrize(
@@ -70,7 +75,7 @@ def test_other_errors_are_not_taken_for_it_and_pass_through(error):
         raise error
 
     with pytest.raises(type(error)):
-        climb(rungs(GPU, 16), attempt, lambda note: None)
+        climb(rungs(GPU, (16, 16, 16)), attempt, lambda note: None)
 
 
 def test_every_step_is_announced_with_what_is_tried():
@@ -81,7 +86,7 @@ def test_every_step_is_announced_with_what_is_tried():
             raise torch.OutOfMemoryError("CUDA out of memory.")
         return rung
 
-    assert climb(rungs(GPU, 16), attempt, notes.append) == Rung("cpu", (64, 64, 64), 2, False)
+    assert climb(rungs(GPU, (16, 16, 16)), attempt, notes.append) == Rung("cpu", (64, 64, 64), 2, False)
     assert len(notes) == 6
     assert "32 x 32 x 32 voxels in half precision" in notes[4]
     assert "on the processor" in notes[5]

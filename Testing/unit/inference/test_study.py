@@ -20,6 +20,7 @@ from petctfusion.inference.study import segment_study
 from petctfusion.inference.windows import count_windows
 from petctfusion.models import Weights, write_card
 from petctfusion.networks import build
+from petctfusion.networks.blocks.intensity import absent_value
 from petctfusion.volumes.geometry import Geometry
 
 from .conftest import HotPet, make_card, volume
@@ -86,6 +87,26 @@ def test_stages_are_told_in_their_order_and_cancel_is_asked(model, study):
 def test_a_missing_modality_is_named(model, study):
     with pytest.raises(BadInputError, match="PET is missing"):
         segment_study({"CT": study["CT"]}, model)
+
+
+def test_a_network_that_can_do_without_a_modality_gets_its_mean_and_says_so(hot, study):
+    hot.optional_modalities = ("CT",)
+    seen = []
+    hot.register_forward_pre_hook(lambda _, given: seen.append(given[0][:, 0].unique()))
+    whole = segment_study(study, LoadedModel(make_card(), hot, "cpu"), SegmentOptions(grid="pet"))
+    seen.clear()
+    without = segment_study({"PET": study["PET"]}, LoadedModel(make_card(), hot, "cpu"), SegmentOptions(grid="pet"))
+    assert all(values.tolist() == pytest.approx([absent_value("CT")]) for values in seen)
+    assert any("no CT" in note for note in without.notes)
+    labels = [sitk.GetArrayViewFromImage(result.labels) for result in (whole, without)]
+    assert labels[1].any()
+    assert np.array_equal(*labels)
+
+
+def test_nothing_at_all_is_refused(hot, study):
+    hot.optional_modalities = ("CT", "PET")
+    with pytest.raises(BadInputError, match="CT"):
+        segment_study({}, LoadedModel(make_card(), hot, "cpu"))
 
 
 @pytest.mark.parametrize(
@@ -183,7 +204,7 @@ def test_half_precision_weights_load_as_single_precision_and_run(folder, study):
     model = load_model(folder(), "cpu")
     assert {p.dtype for p in model.network.parameters()} == {torch.float32}
     assert not model.network.training
-    assert model.divisor == 2
+    assert model.divisor == (2, 2, 2)
     assert sitk.GetArrayViewFromImage(segment_study(study, model).probability).std() > 0
 
 

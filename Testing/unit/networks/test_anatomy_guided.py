@@ -2,11 +2,15 @@
 
 import pytest
 import torch
+from overfit import overfit, soft_dice_and_bce, synthetic_batch
 
-from petctfusion.errors import ModelError
-from petctfusion.networks import build, network_entries
-from petctfusion.networks.blocks.guided_fusion import AnatomyGuidedFusionBlock
+from petctfusion.models import list_models
+from petctfusion.networks import build
+from petctfusion.networks.anatomy_guided import BASE_WIDTHS
+from petctfusion.networks.blocks.guided_fusion import AnatomyGuidedFusionBlock, ZeroResidualFusionBlock
 from petctfusion.networks.blocks.zero_layer import INITIAL_WINDOWS, FixedWindows, ZeroLayer
+from petctfusion.networks.cost import count_macs
+from petctfusion.networks.explain import attention_maps
 
 TINY = (4, 8, 8)
 
@@ -93,12 +97,150 @@ def test_a_closed_gate_still_lets_the_metabolism_through():
     assert not torch.allclose(block(a, p, d), block(a, 2 * p.roll(1, 2), d))
 
 
-def test_unknown_networks_and_arguments_are_named():
-    with pytest.raises(ModelError, match="nonsense"):
-        build("nonsense")
-    with pytest.raises(ModelError, match="colour"):
-        build("anatomy_guided", colour="red")
-    assert [entry.id for entry in network_entries()] == ["anatomy_guided"]
+@pytest.mark.parametrize(
+    ("arguments", "size", "parameters", "gmac"),
+    [
+        ({}, (128,) * 3, 3_409_656, 59.8),
+        ({"widths": BASE_WIDTHS}, (128,) * 3, 13_622_134, 224.2),
+        ({"widths": BASE_WIDTHS, "spatial_dims": 2}, (256,) * 2, 4_590_454, 5.7),
+    ],
+)
+def test_the_reference_configurations_have_the_size_of_the_specification(arguments, size, parameters, gmac):
+    network = build("anatomy_guided", classes=2, zero_width=8, bottleneck_convolutions=1, **arguments)
+    assert sum(p.numel() for p in network.parameters()) == parameters
+    assert count_macs(network, torch.zeros(1, 2, *size))[0] / 1e9 == pytest.approx(gmac, abs=0.05)
+
+
+def test_the_shipped_model_still_fits_the_default_network():
+    from safetensors import safe_open
+
+    model = next(model for model in list_models() if model.card.network == "anatomy_guided" and model.shipped)
+    network = build("anatomy_guided", **model.card.arguments)
+    with safe_open(model.folder / model.card.weights.file, framework="pt") as weights:
+        shipped = {name: tuple(weights.get_slice(name).get_shape()) for name in weights.keys()}  # noqa: SIM118
+    assert {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()} == shipped
+
+
+def pet_ct(size=16, batch=2):
+    return synthetic_batch((size,) * 3, batch)
+
+
+def test_the_residual_zero_layer_starts_with_nothing_of_a_levels_features():
+    """gamma = beta = 0: y = W_d d, whatever the fused features are."""
+    block = ZeroResidualFusionBlock(3, 8, 8).eval()
+    a, p, d, other = (torch.rand(1, 8, 8, 8, 8) for _ in range(4))
+    expected = torch.einsum("oi,bixyz->boxyz", block.project.weight[:, :, 0, 0, 0], d)
+    expected = expected + block.project.bias.view(1, -1, 1, 1, 1)
+    assert torch.allclose(block(a, p, d), expected, atol=1e-6)
+    assert torch.equal(block(a, p, d), block(other, p, d))
+    torch.nn.init.constant_(block.gamma, 0.5)
+    torch.nn.init.constant_(block.beta, 2.0)
+    fused = block.fusion(a, p, d)
+    mean, deviation = fused.mean((2, 3, 4), keepdim=True), fused.var((2, 3, 4), keepdim=True, unbiased=False)
+    wanted = expected + 0.5 * (fused - mean) / (deviation + 1e-5).sqrt() + 2.0
+    assert torch.allclose(block(a, p, d), wanted, atol=1e-5)
+
+
+@pytest.mark.parametrize("zero_layer", ["windows", "residual"])
+@pytest.mark.parametrize(("dims", "seed"), [(2, 0), (2, 1), (2, 2), (3, 3)])
+def test_a_gradient_reaches_every_weight_after_three_steps(zero_layer, dims, seed):
+    torch.manual_seed(seed)
+    network = build("anatomy_guided", widths=(8, 16, 16), zero_layer=zero_layer, spatial_dims=dims)
+    images, targets = synthetic_batch((16,) * dims)
+    optimiser = torch.optim.Adam(network.parameters(), 1e-3)
+    for _ in range(4):
+        optimiser.zero_grad()
+        soft_dice_and_bce(network(images), targets).backward()
+        optimiser.step()
+    # The bias of a convolution before an InstanceNorm has no effect; weights, windows and zero layers have.
+    names = ("weight", "levels", "raw_widths", "gamma", "beta")
+    blocked = [name for name, p in network.named_parameters() if name.endswith(names) and not p.grad.any()]
+    assert not blocked
+
+
+@pytest.mark.parametrize("zero_layer", ["windows", "residual"])
+def test_both_readings_learn_a_batch_by_heart(zero_layer):
+    torch.manual_seed(0)
+    network = build("anatomy_guided", widths=TINY, zero_layer=zero_layer)
+    assert overfit(network, (16, 16, 16), 120, 1e-2) > 0.9
+
+
+@pytest.mark.parametrize(
+    ("arguments", "word"),
+    [
+        ({"zero_layer": "none"}, "zero_layer"),
+        ({"zero_layer": "residual", "fusion": "late"}, "intermediate"),
+        ({"zero_layer": "residual", "normalisation": "fixed"}, "learnable"),
+        ({"modalities": ["CT"]}, "two modalities"),
+        ({"classes": 0}, "classes"),
+    ],
+)
+def test_nonsense_arguments_are_refused_in_a_sentence(arguments, word):
+    with pytest.raises(ValueError, match=word):
+        build("anatomy_guided", **arguments)
+
+
+def test_windows_move_little_in_training_and_their_gradients_are_finite():
+    """The specification's check: after an epoch levels and widths have moved less than 30 %."""
+    torch.manual_seed(0)
+    network = build("anatomy_guided", widths=TINY)
+    images, targets = pet_ct()
+    physical = network.physical_parameters()
+    others = [p for p in network.parameters() if not any(p is q for q in physical)]
+    optimiser = torch.optim.AdamW([{"params": others, "lr": 3e-3}, {"params": physical, "lr": 3e-4, "weight_decay": 0}])
+    start = network.windows()
+    for _ in range(30):
+        optimiser.zero_grad()
+        soft_dice_and_bce(network(images), targets).backward()
+        assert all(torch.isfinite(p.grad).all() for p in physical)
+        optimiser.step()
+    moved = 0.0
+    for before, after in zip(start, network.windows(), strict=True):
+        for (level, width), (new_level, new_width) in zip(before, after, strict=True):
+            assert abs(new_width - width) < 0.3 * width
+            assert abs(new_level - level) < 0.3 * width
+            moved += abs(new_level - level)
+    assert moved > 0
+
+
+def test_attention_maps_are_the_gate_and_what_the_channel_gate_lets_through():
+    torch.manual_seed(0)
+    network = build("anatomy_guided", widths=TINY).eval()
+    images, _ = pet_ct(batch=1)
+    maps = attention_maps(network, images)
+    assert set(maps) == {
+        f"{what}, level {level}"
+        for what in ("spatial gate", "CT through its channel gate", "PET through its channel gate")
+        for level in (1, 2)
+    }
+    with torch.no_grad():
+        block, seen = network.body.fusions[0], {}
+        block.gate.register_forward_hook(lambda _m, _i, output: seen.update(gate=output.sigmoid()))
+        network(images)
+    assert torch.equal(maps["spatial gate, level 1"], seen["gate"])
+    assert 0 < maps["spatial gate, level 2"].min() < maps["spatial gate, level 2"].max() < 1
+
+
+def test_a_study_gets_the_same_result_alone_and_in_a_batch_and_nearly_the_same_in_bfloat16():
+    torch.manual_seed(0)
+    network = build("anatomy_guided", widths=TINY).eval()
+    images, _ = pet_ct()
+    with torch.no_grad():
+        together = network(images)
+        alone = torch.cat([network(images[:1]), network(images[1:])])
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            half = network(images)
+    assert torch.allclose(together, alone, atol=1e-4)
+    assert (half.float().sigmoid() - together.sigmoid()).abs().mean() < 0.02
+
+
+@pytest.mark.parametrize("zero_layer", ["windows", "residual"])
+def test_it_exports(zero_layer):
+    network = build("anatomy_guided", widths=TINY, zero_layer=zero_layer).eval()
+    images, _ = pet_ct()
+    with torch.no_grad():
+        exported = torch.export.export(network, (images[:1],)).module()
+        assert torch.allclose(exported(images[1:]), network(images[1:]), atol=1e-5)
 
 
 def test_it_learns_a_phantom_of_two_cases():

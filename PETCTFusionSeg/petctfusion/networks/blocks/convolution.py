@@ -20,21 +20,22 @@ def convolution(spatial_dims: int, inputs: int, outputs: int, kernel: int = 3, s
 
 
 class ConvBlock(nn.Module):
-    """[conv3 - InstanceNorm(affine) - LeakyReLU(0.01)] x 2; the first convolution may halve the resolution.
+    """[conv3 - InstanceNorm(affine) - LeakyReLU(0.01)] x `convolutions`; the first may halve the resolution.
 
     `(B, inputs, *spatial)` to `(B, outputs, *spatial / stride)`.
     """
 
-    def __init__(self, spatial_dims: int, inputs: int, outputs: int, stride: int = 1) -> None:
+    def __init__(self, spatial_dims: int, inputs: int, outputs: int, stride: int = 1, convolutions: int = 2) -> None:
         super().__init__()
-        self.layers = nn.Sequential(
-            convolution(spatial_dims, inputs, outputs, stride=stride),
-            _NORM[spatial_dims](outputs, affine=True),
-            nn.LeakyReLU(0.01, inplace=True),
-            convolution(spatial_dims, outputs, outputs),
-            _NORM[spatial_dims](outputs, affine=True),
-            nn.LeakyReLU(0.01, inplace=True),
-        )
+        layers: list[nn.Module] = []
+        for number in range(convolutions):
+            first = number == 0
+            layers += [
+                convolution(spatial_dims, inputs if first else outputs, outputs, stride=stride if first else 1),
+                _NORM[spatial_dims](outputs, affine=True),
+                nn.LeakyReLU(0.01, inplace=True),
+            ]
+        self.layers = nn.Sequential(*layers)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """`(B, inputs, *spatial)` to `(B, outputs, *spatial / stride)`."""
