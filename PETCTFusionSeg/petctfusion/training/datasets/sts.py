@@ -15,6 +15,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from petctfusion.errors import BadInputError
+from petctfusion.training.datasets.patient import Contour, Patient, Say, label_values, lacking
 from petctfusion.volumes.geometry import Geometry
 
 Split = Literal["train", "tune", "validation"]
@@ -61,6 +62,29 @@ def sts_patients(data: Path, split: Split) -> list[StsPatient]:
     return [
         StsPatient(name, data / name, tuple((float(low), float(high)) for low, high in margins[name])) for name in names
     ]
+
+
+def find(folder: Path, label: str | None, say: Say) -> list[Patient]:
+    """All patients of `split.json` as every data set gives them, with the part of the split they belong to."""
+    del say
+    label_values(label, {"tumour": 1}, str(folder))
+    parts: tuple[Split, ...] = ("train", "tune", "validation")
+    return [_as_patient(patient, split) for split in parts for patient in sts_patients(folder, split)]
+
+
+def _as_patient(patient: StsPatient, split: Split) -> Patient:
+    files = {kind: patient.folder / f"{kind}.nii.gz" for kind in ("CT", "PET", "MR")}
+    there = {kind: path for kind, path in files.items() if path.is_file()}
+    contour = patient.training_contour if patient.training_contour.is_file() else None
+    return Patient(
+        patient.name,
+        patient.name,
+        there,
+        None if contour is None else Contour(contour),
+        split,
+        pet_units="suvbw",
+        problem=lacking(there, contour, ("CT", "PET")),
+    )
 
 
 def contour_box(contour: sitk.Image, margins_mm: tuple[tuple[float, float], ...]) -> np.ndarray:

@@ -1,0 +1,108 @@
+"""Many tasks at once, in processes: one that dies costs its own outcome and no other."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from typing import TypeVar
+
+Task = TypeVar("Task")
+Outcome = TypeVar("Outcome")
+
+
+def outcomes(
+    function: Callable[[Task], Outcome],
+    tasks: Sequence[Task],
+    jobs: int,
+    died: Callable[[Task], Outcome],
+    report: Callable[[int, int], None],
+) -> list[Outcome]:
+    """`function` of every task, in order; `report(done, total)` is called after each.
+
+    One job works in this process. More work in as many processes, started anew (spawn) so that no thread or library of
+    this one is copied; the function and the tasks must be picklable. Where one of them dies, its task is tried once
+    more alone, and then `died(task)` is its outcome. What `function` raises ends all of them and is raised here, as is
+    a KeyboardInterrupt.
+    """
+    found: dict[int, Outcome] = {}
+
+    def keep(number: int, outcome: Outcome) -> None:
+        found[number] = outcome
+        report(len(found), len(tasks))
+
+    if min(jobs, len(tasks)) <= 1:
+        for number, task in enumerate(tasks):
+            keep(number, function(task))
+        return [found[number] for number in range(len(tasks))]
+    _in_processes(function, tasks, range(len(tasks)), min(jobs, len(tasks)), keep)
+    # A process that died took those of its neighbours with it: each once more, in a process of its own.
+    for number in [number for number in range(len(tasks)) if number not in found]:
+        _in_processes(function, tasks, [number], 1, keep)
+        if number not in found:
+            keep(number, died(tasks[number]))
+    return [found[number] for number in range(len(tasks))]
+
+
+def _in_processes(
+    function: Callable[[Task], Outcome],
+    tasks: Sequence[Task],
+    numbers: Sequence[int],
+    jobs: int,
+    keep: Callable[[int, Outcome], None],
+) -> None:
+    """Keeps the outcome of each of `numbers`, until a process dies."""
+    others = {process.pid for process in multiprocessing.active_children()}
+    pool = ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn"), initializer=_begin)
+    try:
+        with _held_interrupt():
+            futures: dict[Future[Outcome], int] = {pool.submit(function, tasks[n]): n for n in numbers}
+        waiting = set(futures)
+        while waiting:
+            done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
+            for future in done:
+                keep(futures[future], future.result())
+    except BrokenProcessPool:
+        pass
+    except BaseException:
+        pool.shutdown(wait=False, cancel_futures=True)
+        for process in multiprocessing.active_children():
+            if process.pid not in others:
+                process.terminate()
+        raise
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+@contextmanager
+def _held_interrupt() -> Iterator[None]:
+    """Ctrl-C waits meanwhile, and processes started here inherit that: before `_begin` too they leave it to us."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _begin() -> None:
+    """In a new process: Ctrl-C is the parent's to answer, one thread is its share, and it ends with its parent."""
+    import SimpleITK as sitk
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(1)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
