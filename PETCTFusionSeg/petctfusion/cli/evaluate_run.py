@@ -33,7 +33,7 @@ from petctfusion.evaluation import (
     is_cohort,
     single_pair,
 )
-from petctfusion.evaluation.cohort import usable_cores
+from petctfusion.parallel import usable_cores
 from petctfusion.volumes import MaskChoice
 from petctfusion.volumes.reading import existing
 

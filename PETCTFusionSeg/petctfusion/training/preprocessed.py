@@ -9,6 +9,7 @@ from pathlib import Path
 import SimpleITK as sitk
 
 from petctfusion.errors import BadInputError, FusionError, OutputError
+from petctfusion.parallel import outcomes
 from petctfusion.training.case_cache import (
     PreparationSettings,
     case_key,
@@ -20,7 +21,6 @@ from petctfusion.training.case_cache import (
 from petctfusion.training.cases import Case, make_case
 from petctfusion.training.datasets.patient import Patient
 from petctfusion.training.datasets.reading import read_patient
-from petctfusion.training.parallel import outcomes
 
 _AGAIN = "Check the disk of the cache and the patient's files."
 Report = Callable[[int, int], None]

@@ -11,13 +11,13 @@ import pytest
 
 from petctfusion.cli.progress import ProgressDisplay
 from petctfusion.errors import BadInputError, OutputError
+from petctfusion.parallel import outcomes
 from petctfusion.training import case_cache, preprocessed
 from petctfusion.training.case_cache import PreparationSettings
 from petctfusion.training.cases import make_case
 from petctfusion.training.datasets.patient import Contour, Patient
 from petctfusion.training.datasets.reading import read_patient
 from petctfusion.training.datasets.registry import find_patients
-from petctfusion.training.parallel import outcomes
 from petctfusion.training.preprocessed import prepare
 
 SETTINGS = PreparationSettings((4.0, 4.0, 4.0), {"CT": (-1024.0, 3071.0), "PET": (0.0, 60.0)})

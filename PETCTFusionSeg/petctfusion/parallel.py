@@ -16,6 +16,13 @@ Task = TypeVar("Task")
 Outcome = TypeVar("Outcome")
 
 
+def usable_cores() -> int:
+    """Processor cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 def outcomes(
     function: Callable[[Task], Outcome],
     tasks: Sequence[Task],
