@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-import dataclasses
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from petctfusion.errors import BadInputError
+from petctfusion.training.augmentation import Augmentation
+from petctfusion.training.loss_settings import LossSettings
+from petctfusion.training.schedules import require_schedule
+from petctfusion.training.settings import read_table
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -35,12 +38,18 @@ class Recipe:
     learning_rate: float = 1e-3
     weight_decay: float = 1e-2
     physical_rate_factor: float = 0.1
+    schedule: str = "cosine"
+    polynomial_power: float = 0.9
     warm_up_steps: int = 100
     gradient_clip: float = 1.0
     ema_decay: float = 0.999
     score_every: int = 500
     checkpoint_every: int = 100
-    augmentation: dict[str, Any] = field(default_factory=dict)
+    loss: LossSettings = field(default_factory=LossSettings)
+    augmentation: Augmentation = field(default_factory=Augmentation)
+
+    def __post_init__(self) -> None:
+        require_schedule(self.schedule, self.polynomial_power)
 
     @property
     def modalities(self) -> tuple[str, ...]:
@@ -69,19 +78,4 @@ def recipe_names() -> list[str]:
 
 
 def _recipe(path: Path, values: dict[str, Any]) -> Recipe:
-    fields = {f.name: f for f in dataclasses.fields(Recipe)}
-    unknown = sorted(set(values) - set(fields))
-    required = [
-        name
-        for name, f in fields.items()
-        if f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING
-    ]
-    missing = sorted(set(required) - set(values))
-    if unknown or missing:
-        what = f"does not know {', '.join(unknown)}" if unknown else f"lacks {', '.join(missing)}"
-        raise BadInputError(f"The recipe {path.name} {what}.", "Compare it with the recipes of the package.")
-    values = dict(values)
-    for name in ("spacing_mm", "patch"):
-        values[name] = tuple(values[name])
-    values["clip"] = {kind: (float(low), float(high)) for kind, (low, high) in values["clip"].items()}
-    return Recipe(**values)
+    return read_table(Recipe, values, f"The recipe {path.name}")

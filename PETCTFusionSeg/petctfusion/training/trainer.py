@@ -7,7 +7,6 @@ weights, their moving average, the optimiser and the step, and is replaced atomi
 from __future__ import annotations
 
 import csv
-import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,10 +19,12 @@ from torch import nn
 
 from petctfusion.networks import build
 from petctfusion.networks.weight_decay import decays
+from petctfusion.training.augmentation.fitness import require_fit
 from petctfusion.training.cases import Case
 from petctfusion.training.losses import deep_supervision_loss
 from petctfusion.training.patches import PatchSettings, draw_patch
 from petctfusion.training.recipe import Recipe
+from petctfusion.training.schedules import rate_factor
 from petctfusion.training.tuning import TuningScore, score_cases
 
 Report = Callable[["TrainingProgress"], None]
@@ -46,10 +47,12 @@ class Trainer:
 
     def __init__(self, recipe: Recipe, train: list[Case], tune: list[Case], folder: Path, device: str = "cpu") -> None:
         self.recipe, self.train, self.tune, self.folder, self.device = recipe, train, tune, folder, device
-        self.patches = PatchSettings(patch=recipe.patch, modalities=recipe.modalities, **recipe.augmentation)
         torch.manual_seed(recipe.seed)
         self.network = build(recipe.network, **recipe.arguments).to(device)
         self.network.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
+        require_fit(recipe.augmentation, self.network, recipe.modalities)
+        optional = tuple(getattr(self.network, "optional_modalities", ()))
+        self.patches = PatchSettings(recipe.patch, recipe.modalities, recipe.augmentation, optional)
         self.average = torch.optim.swa_utils.AveragedModel(
             self.network,
             multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(recipe.ema_decay),  # type: ignore[no-untyped-call]
@@ -93,7 +96,8 @@ class Trainer:
         for group in self.optimiser.param_groups:
             group["lr"] = group["base_rate"] * self._rate_factor()
         self.network.train()
-        loss = deep_supervision_loss(self._levels(image), target)
+        level_weights = getattr(self.network, "level_weights", None)
+        loss = deep_supervision_loss(self._levels(image), target, self.recipe.loss, level_weights)
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(self.network.parameters(), self.recipe.gradient_clip)
@@ -113,9 +117,8 @@ class Trainer:
         return draw_patch(self.train[deck[drawn % len(self.train)]], self.patches, rng)
 
     def _rate_factor(self) -> float:
-        """Linear warm-up, then a cosine to zero."""
-        warm = min(1.0, (self.step + 1) / max(1, self.recipe.warm_up_steps))
-        return warm * 0.5 * (1 + math.cos(math.pi * min(1.0, self.step / self.recipe.steps)))
+        r = self.recipe
+        return rate_factor(r.schedule, self.step, r.steps, r.warm_up_steps, r.polynomial_power)
 
     def _parameter_groups(self) -> list[dict[str, Any]]:
         """Zero layers (physical units) and what `decays` excepts without weight decay; zero layers at a lower rate."""

@@ -6,13 +6,18 @@ import numpy as np
 import pytest
 import torch
 
+from petctfusion.training.augmentation import Augmentation
 from petctfusion.training.cases import AIR
 from petctfusion.training.patches import PatchSettings, draw_patch
 
-QUIET = PatchSettings(
-    patch=(24, 24, 24), rotation_deg=0.0, zoom=(1.0, 1.0), elastic_probability=0.0, misregistration_mm=0.0,
+STILL = Augmentation(
+    rotation_deg=0.0, zoom=(1.0, 1.0), elastic_probability=0.0, misregistration_mm=0.0,
     suv_scale_sd=0.0, ct_shift_hu=0.0, ct_noise_hu=0.0, pet_noise=0.0, pet_blur_probability=0.0,
 )  # fmt: skip
+
+
+def quiet(**changes) -> PatchSettings:
+    return PatchSettings(patch=(24, 24, 24), augmentation=dataclasses.replace(STILL, **changes))
 
 
 def test_the_same_generator_state_gives_the_same_patch(case):
@@ -26,7 +31,7 @@ def test_the_same_generator_state_gives_the_same_patch(case):
 def test_the_tumour_is_not_always_in_the_middle_of_the_patch_or_of_the_field_of_view(case):
     in_patch, in_view = [], []
     for n in range(40):
-        patch = draw_patch(case, QUIET, np.random.default_rng(n))
+        patch = draw_patch(case, quiet(), np.random.default_rng(n))
         tumour = torch.nonzero(patch.target[0] > 0.5).float()
         view = torch.nonzero(patch.image[0] > -1000).float()
         if len(tumour) > 10:
@@ -38,7 +43,7 @@ def test_the_tumour_is_not_always_in_the_middle_of_the_patch_or_of_the_field_of_
 
 
 def test_outside_the_pretended_field_of_view_everything_is_air_and_nothing_is_tumour(case):
-    settings = dataclasses.replace(QUIET, uncropped_probability=0.0, cut_through_probability=1.0)
+    settings = quiet(uncropped_probability=0.0, cut_through_probability=1.0)
     cut = 0
     for n in range(20):
         patch = draw_patch(case, settings, np.random.default_rng(n))
@@ -50,7 +55,7 @@ def test_outside_the_pretended_field_of_view_everything_is_air_and_nothing_is_tu
 
 
 def test_an_unchanged_patch_shows_the_case_itself(case):
-    settings = dataclasses.replace(QUIET, uncropped_probability=1.0)
+    settings = quiet(uncropped_probability=1.0)
     patch = draw_patch(case, settings, np.random.default_rng(0))
     # Mirrored or not, every grey value is one of the case (interpolation only at sub-voxel shifts).
     assert float(patch.target.sum()) == pytest.approx(case.contour.sum(), rel=0.05)
@@ -58,7 +63,7 @@ def test_an_unchanged_patch_shows_the_case_itself(case):
 
 
 def test_misregistration_moves_the_pet_against_the_ct(case):
-    settings = dataclasses.replace(QUIET, misregistration_mm=16.0, uncropped_probability=1.0, foreground_probability=1)
+    settings = quiet(misregistration_mm=16.0, uncropped_probability=1.0, foreground_probability=1)
     shifts = []
     for n in range(10):
         patch = draw_patch(case, settings, np.random.default_rng(n))

@@ -1,18 +1,21 @@
 """Recipes: the package's own can be read, wrong ones are refused with the field's name."""
 
+import subprocess
+import sys
+
 import pytest
 
 from petctfusion.errors import BadInputError
 from petctfusion.networks import build
-from petctfusion.training.patches import PatchSettings
+from petctfusion.training.augmentation.fitness import require_fit
 from petctfusion.training.recipe import read_recipe, recipe_names
 
 
 @pytest.mark.parametrize("name", recipe_names())
-def test_every_recipe_of_the_package_builds_its_network_and_patches(name):
+def test_every_recipe_of_the_package_builds_its_network_and_suits_it(name):
     recipe = read_recipe(name)
-    assert build(recipe.network, **recipe.arguments)
-    assert PatchSettings(patch=recipe.patch, modalities=recipe.modalities, **recipe.augmentation).patch == recipe.patch
+    network = build(recipe.network, **recipe.arguments)
+    require_fit(recipe.augmentation, network, recipe.modalities)
 
 
 def test_overrides_replace_single_values():
@@ -44,3 +47,39 @@ def test_a_damaged_file_is_refused_in_a_sentence(tmp_path):
     path.write_text("steps = = 3")
     with pytest.raises(BadInputError, match="cannot be read"):
         read_recipe(str(path))
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        (("batch = 2", "bacth = 2"), "does not know bacth. Did you mean 'batch'"),
+        (("seed = 1", 'schedule = "poly"'), "no schedule 'poly'. Did you mean 'polynomial'"),
+        (("steps = 2400", "steps = 24.5"), "takes a whole number for steps, got 24.5"),
+        (("patch = [48, 48, 48]", "patch = [48, 48]"), "takes a list of 3 whole numbers for patch"),
+        (("PET = [0.0, 60.0]", "PET = 60.0"), "takes a list of 2 numbers for clip"),
+        (
+            ("[augmentation]", "[augmentation]\nsuv_scale = 2"),
+            r"\[augmentation\], does not know suv_scale. Did you mean",
+        ),
+        (("[augmentation]", "[loss]\ntversky = 1\n[augmentation]"), r"\[loss\], does not know tversky. Did you mean"),
+        (("seed = 1", "loss = 3"), "takes loss as a table"),
+    ],
+)
+def test_a_typo_is_named_with_what_was_meant(tmp_path, change, sentence):
+    from petctfusion.training import recipe as module
+
+    text = (module._RECIPES / "sts_anatomy_guided.toml").read_text()
+    assert change[0] in text
+    path = tmp_path / "own.toml"
+    path.write_text(text.replace(*change))
+    with pytest.raises(BadInputError, match=sentence):
+        read_recipe(str(path))
+
+
+def test_recipes_are_read_without_torch():
+    code = (
+        "import sys; sys.modules['torch'] = None; from petctfusion.training.recipe import read_recipe as r; "
+        "print(r('sts_anatomy_guided').augmentation.uncropped_probability)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.stdout.strip() == "0.4", done.stderr
