@@ -1,4 +1,4 @@
-"""`petctfusion models`: list, show, verify, add, remove; networks and their cost."""
+"""`petctfusion models`: list, show (or info), verify, add, remove; networks and their cost."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from petctfusion.cli import models_cost, models_networks
 from petctfusion.cli.command import Command
 from petctfusion.cli.exits import OK
+from petctfusion.errors import BadInputError
 
 if TYPE_CHECKING:
     from petctfusion.models import InstalledModel
@@ -19,20 +20,36 @@ if TYPE_CHECKING:
 def configure(parser: argparse.ArgumentParser) -> None:
     """The options of `petctfusion models`."""
     parser.add_argument("--json", action="store_true", help="print JSON on stdout instead of text")
-    actions = parser.add_subparsers(dest="action", required=True, metavar="list|show|verify|add|remove|networks|cost")
+    actions = parser.add_subparsers(
+        dest="action", required=True, metavar="list|show|info|verify|add|remove|networks|cost"
+    )
     _action(actions, "list", "name, network and modalities of every usable model")
-    _action(actions, "show", "the card of one model").add_argument("model", help="name, name@version or folder")
+    for name in ("show", "info"):
+        card = _action(actions, name, "the card of one model: network, data, licence, limits, checksum")
+        card.add_argument("model", help="name, name@version or folder")
     verify = _action(actions, "verify", "check the weights against the card's sha256")
     verify.add_argument("model", nargs="?", help="name, name@version or folder (default: all)")
-    _action(actions, "add", "copy a model folder into your own models").add_argument("folder", type=Path)
+    _configure_add(_action(actions, "add", "install a model folder: one of ours, of nnU-Net v2, or a MONAI bundle"))
     _action(actions, "remove", "remove one of your own models").add_argument("model", help="name or name@version")
     _action(actions, "networks", "every network that can be built: size, modalities, dimensions, paper")
     models_cost.configure(_action(actions, "cost", "parameters, multiply-accumulates, memory and seconds of a window"))
 
 
+def _configure_add(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("folder", type=Path)
+    made_elsewhere = parser.add_argument_group("for models made elsewhere")
+    made_elsewhere.add_argument("--name", help="the name to install it under (default: made from its data set's)")
+    made_elsewhere.add_argument(
+        "--channels", nargs="+", choices=("CT", "PET"), help="what its channels are, where their names do not say so"
+    )
+    made_elsewhere.add_argument(
+        "--folds", nargs="+", metavar="FOLD", help="folds of nnU-Net to average (default: all; one is quicker)"
+    )
+
+
 def run(args: argparse.Namespace) -> int:
     """Prints the answer of one action; raises `FusionError`."""
-    actions = {"list": _list, "show": _show, "verify": _verify, "add": _add, "remove": _remove}
+    actions = {"list": _list, "show": _show, "info": _show, "verify": _verify, "add": _add, "remove": _remove}
     actions |= {"networks": models_networks.run, "cost": models_cost.run}
     return actions[args.action](args)
 
@@ -79,6 +96,7 @@ def _show(args: argparse.Namespace) -> int:
         distance = "none" if row.hd95_mm is None else f"{row.hd95_mm:.1f} mm"
         where = f"{row.data}, {row.crop}, n = {row.n}"
         print(f"Measured     {where}: Dice {row.dice:.3f}, HD95 {distance} {row.note}".rstrip())
+    print(f"Checksum     sha256 {card.weights.sha256} ({card.weights.bytes} bytes, {card.weights.dtype})")
     print(f"Folder       {model.folder}")
     return OK
 
@@ -100,9 +118,25 @@ def _verify(args: argparse.Namespace) -> int:
 
 def _add(args: argparse.Namespace) -> int:
     from petctfusion.models import add_model
+    from petctfusion.models.foreign import ForeignChoices, foreign_kind
 
-    model = add_model(args.folder)
-    print(json.dumps(_summary(model)) if args.json else f"{model.reference} is installed in {model.folder}.")
+    if foreign_kind(args.folder) is None:
+        if args.name or args.channels or args.folds:
+            raise BadInputError(
+                f"{args.folder} holds no model made elsewhere; --name, --channels and --folds do not apply.",
+                "Leave them out, or choose a result folder of nnU-Net v2 or a MONAI bundle.",
+            )
+        model = add_model(args.folder)
+    else:
+        from petctfusion.inference.foreign import add_foreign
+
+        channels, folds = (tuple(values) if values else None for values in (args.channels, args.folds))
+        model = add_foreign(args.folder, ForeignChoices(args.name, channels, folds))
+    if args.json:
+        print(json.dumps(_summary(model)))
+        return OK
+    print(f"{model.reference} is installed in {model.folder}.")
+    print(f"{model.card.title}. Licence: {model.card.licence}.")
     return OK
 
 
@@ -121,6 +155,7 @@ def _summary(model: InstalledModel) -> dict[str, Any]:
         "title": model.card.title,
         "network": model.card.network,
         "modalities": list(model.card.modalities),
+        "licence": model.card.licence,
         "shipped": model.shipped,
         "folder": str(model.folder),
     }

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import nn
@@ -44,7 +43,7 @@ def load_model(folder: Path | str, device: str = "auto") -> LoadedModel:
     network = _built(card)
     try:
         weights = load_file(Path(folder) / card.weights.file)
-        network.load_state_dict({name: tensor.to(torch.float32) for name, tensor in weights.items()})
+        network.load_state_dict({name: t.float() if t.is_floating_point() else t for name, t in weights.items()})
     except (SafetensorError, OSError) as error:
         raise ModelError(f"The weights of {card.name} cannot be read: {error}.", "Install the model again.") from error
     except RuntimeError as error:

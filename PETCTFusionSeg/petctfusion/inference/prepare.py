@@ -1,4 +1,4 @@
-"""A study as the network sees it: one grid, clipped physical values, cut to the body where that saves windows."""
+"""A study as the network sees it: one grid, clipped and scaled values, cut to the body where that saves windows."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from petctfusion.errors import BadInputError
+from petctfusion.inference.normalise import offset_and_scale
 from petctfusion.inference.postprocess import bounding_box
 from petctfusion.inference.windows import Triple, count_windows
 from petctfusion.models.card import ModelCard
@@ -28,7 +29,7 @@ _MARGIN_MM = 15.0
 
 @dataclass(frozen=True)
 class Prepared:
-    """Network input: `array` (M, z, y, x) float32 clipped as the card says, its `grid`, `air` value per modality."""
+    """Network input: `array` (M, z, y, x) float32 as the card says, its `grid`, `air` value per modality."""
 
     array: NDArray[np.float32]
     grid: Geometry
@@ -52,22 +53,39 @@ def prepare(
             "Choose a volume for every modality, or another model.",
         )
     images = {name: volumes[name] for name in card.modalities if name in volumes}
+    if card.orientation:
+        images = {name: sitk.DICOMOrient(image, card.orientation) for name, image in images.items()}
     grid = common_grid(list(images.values()), card.spacing_mm)
-    air = tuple(constant.get(name, float(np.clip(AIR.get(name, 0.0), *card.clip[name]))) for name in card.modalities)
     array = np.empty((len(card.modalities), *grid.shape), dtype=np.float32)
     for channel, name in enumerate(card.modalities):
         if name in images:
             on_grid = resample_image(images[name], grid, AIR.get(name, 0.0))
-            np.clip(sitk.GetArrayViewFromImage(on_grid), *card.clip[name], out=array[channel])
+            array[channel] = sitk.GetArrayViewFromImage(on_grid)
         else:
             array[channel] = constant[name]
     seen = {name: channel for name, channel in zip(card.modalities, array, strict=True) if name in images}
+    # Before the clip: a network for soft tissue may clip its CT above the air that tells the body apart.
     box = body_box(seen, grid)
+    whole = grid
     if box is not None and _saves_windows(box, grid, card.patch, overlap):
         z, y, x = box
         array = np.ascontiguousarray(array[:, z, y, x])
         grid = _cut(grid, box)
-    return Prepared(array, grid, air)
+    for values, name in zip(array, card.modalities, strict=True):
+        if name in images:
+            np.clip(values, *card.clip[name], out=values)
+            if card.normalisation:
+                offset, scale = offset_and_scale(card.normalisation[name], images[name], whole)
+                values -= offset
+                values /= scale
+    return Prepared(array, grid, tuple(_air(card, name, constant) for name in card.modalities))
+
+
+def _air(card: ModelCard, name: str, constant: Mapping[str, float]) -> float:
+    """What surrounds a volume smaller than a window: air, or the 0 that nnU-Net and MONAI put around scaled values."""
+    if name in constant:
+        return constant[name]
+    return 0.0 if card.normalisation else float(np.clip(AIR.get(name, 0.0), *card.clip[name]))
 
 
 def body_box(channels: Mapping[str, NDArray[np.float32]], grid: Geometry) -> tuple[slice, slice, slice] | None:

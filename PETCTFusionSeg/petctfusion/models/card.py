@@ -12,12 +12,13 @@ from typing import Any
 
 from petctfusion.errors import ModelError, OutputError
 from petctfusion.models.fields import Fields
+from petctfusion.models.normalisation import Normalisation, read_normalisation
 
 FORMAT = 1
 CARD_FILE = "model.json"
 MODALITIES = ("CT", "PET", "MR")
 UNITS = ("HU", "SUVbw", "arbitrary")
-DTYPES = ("float16", "bfloat16", "float32")
+DTYPES = ("float16", "bfloat16", "float32", "uint8")
 AXES = ("z", "y", "x")
 # The smallest spacing a float can hold would make a grid of any size; a micrometre is finer than any scanner.
 _SMALLEST_MM = 1e-3
@@ -52,7 +53,10 @@ class LabelSpec:
 
 @dataclass(frozen=True)
 class Weights:
-    """The weights file beside the card: plain file name, sha256 in hex, number format, size in bytes."""
+    """The weights file beside the card: plain file name, sha256 in hex, number format, size in bytes.
+
+    "uint8": the bytes of a program (TorchScript) instead of weights.
+    """
 
     file: str
     sha256: str
@@ -91,7 +95,9 @@ class ModelCard:
 
     A voxel belongs to a label where its probability is at least `threshold`; components under `smallest_component_ml`
     or under `smallest_component_share` of the label's largest are dropped; `flips` are the axes mirrored at inference,
-    `overlap` the share of a window that the next one repeats.
+    `overlap` the share of a window that the next one repeats. With `normalisation` (all modalities or none) the network
+    is given scaled values, otherwise HU and SUV. `orientation`: the axes of the network's grid are the patient's (LPS),
+    or, left empty, those of the first modality's volume.
     """
 
     name: str
@@ -116,12 +122,18 @@ class ModelCard:
     flips: tuple[str, ...] = ()
     overlap: float = 0.5
     metrics: tuple[MetricRow, ...] = field(default_factory=tuple)
+    normalisation: dict[str, Normalisation] = field(default_factory=dict)
+    orientation: str = ""
     format: int = FORMAT
 
     def to_json(self) -> dict[str, Any]:
         """Plain values in the order in which a person reads them."""
         first = ("format", "name", "version", "title", "licence", "not_for", "network", "arguments")
         values = asdict(self)
+        for name in ("normalisation", "orientation"):
+            if not values[name]:
+                # Cards without it stay readable for the versions that do not know it.
+                del values[name]
         return {**{key: values[key] for key in first}, **{k: v for k, v in values.items() if k not in first}}
 
     @classmethod
@@ -159,6 +171,8 @@ class ModelCard:
             flips=_among(card, "flips", card.texts("flips"), AXES),
             overlap=card.number("overlap", 0.0, 0.95),
             metrics=card.objects("metrics", _metric_row),
+            normalisation=_normalisation(card, modalities),
+            orientation=_among(card, "orientation", (card.values.get("orientation", ""),), ("", "LPS"))[0],
         )
 
 
@@ -238,6 +252,14 @@ def _clip(card: Fields, modalities: tuple[str, ...]) -> dict[str, tuple[float, f
             raise clip.error(kind, f"runs from {low} to {high}; the first must be the smaller")
         result[kind] = (low, high)
     return result
+
+
+def _normalisation(card: Fields, modalities: tuple[str, ...]) -> dict[str, Normalisation]:
+    if "normalisation" not in card.values:
+        return {}
+    entries = card.object("normalisation")
+    _same_names(card, "normalisation", entries, modalities)
+    return {kind: read_normalisation(entries.object(kind)) for kind in modalities}
 
 
 def _same_names(card: Fields, name: str, found: Fields, modalities: tuple[str, ...]) -> None:

@@ -13,10 +13,13 @@ _HINT = "Correct the model card (model.json), or install the model again."
 
 
 class Fields:
-    """One JSON object with the path that leads to it; every method raises `ModelError` naming the field."""
+    """One JSON object with the path that leads to it; every method raises `ModelError` naming the field.
 
-    def __init__(self, values: Any, path: str = "") -> None:
-        self.path = path
+    `document` and `hint`: what the object is part of, and what to do when it is wrong.
+    """
+
+    def __init__(self, values: Any, path: str = "", document: str = "The model card", hint: str = _HINT) -> None:
+        self.path, self.document, self.hint = path, document, hint
         if not isinstance(values, dict):
             raise self.error("", "is not an object")
         self.values: dict[str, Any] = values
@@ -25,7 +28,7 @@ class Fields:
         """The error that says what is wrong with the field `name`."""
         where = ".".join(part for part in (self.path, name) if part)
         return ModelError(
-            f"The model card's field {where!r} {problem}." if where else f"The model card {problem}.", _HINT
+            f"{self.document}'s field {where!r} {problem}." if where else f"{self.document} {problem}.", self.hint
         )
 
     def only(self, known: Iterable[str]) -> None:
@@ -86,14 +89,14 @@ class Fields:
         values = self._list(name, self.value(name))
         if len(values) < at_least:
             raise self.error(name, "is empty")
-        return tuple(read(Fields(value, self._below(f"{name}[{i}]"))) for i, value in enumerate(values))
+        return tuple(read(self._inner(value, f"{name}[{i}]")) for i, value in enumerate(values))
 
     def object(self, name: str) -> Fields:
         """A nested object."""
-        return Fields(self.value(name), self._below(name))
+        return self._inner(self.value(name), name)
 
-    def _below(self, name: str) -> str:
-        return f"{self.path}.{name}" if self.path else name
+    def _inner(self, value: Any, name: str) -> Fields:
+        return Fields(value, f"{self.path}.{name}" if self.path else name, self.document, self.hint)
 
     def _list(self, name: str, value: Any, count: int | None = None) -> list[Any]:
         if not isinstance(value, list) or (count is not None and len(value) != count):

@@ -12,7 +12,7 @@ from petctfusion.errors import ModelError
 if TYPE_CHECKING:
     from torch import nn
 
-Kind = Literal["system", "relative", "baseline"]
+Kind = Literal["system", "relative", "baseline", "foreign"]
 
 _PACKAGE = "petctfusion.networks"
 _PET_CT = ("CT", "PET")
@@ -24,9 +24,10 @@ class NetworkEntry:
     """One selectable network.
 
     `system`: what it is, in words. `kind`: "system" (one of the five published fusion systems), "relative" (a network
-    named beside them) or "baseline" (what users would pick instead). `paper`: the citation. `modalities`: the default
-    channels, in order. `spatial_dims`: those it supports. `source`: "module:name" of the class or function, below
-    `petctfusion.networks`. `needs`: packages beyond the library's own.
+    named beside them), "baseline" (what users would pick instead) or "foreign" (built only for a model that was made
+    elsewhere). `paper`: the citation. `modalities`: the default channels, in order. `spatial_dims`: those it supports.
+    `source`: "module:name" of the class or function, below `petctfusion.networks`. `needs`: packages beyond the
+    library's own.
     """
 
     id: str
@@ -164,5 +165,26 @@ ENTRIES = (
         "Hatamizadeh et al.: arXiv 2201.01266, 2022 (MONAI SwinUNETR)",
         "baselines:swin_unetr",
         needs=("monai", "einops"),
+    ),
+)
+
+# Found by `build`, but not in the list to choose from: their arguments come out of somebody else's files.
+FOREIGN = (
+    NetworkEntry(
+        "nnunet",
+        "A network out of nnU-Net v2's plans",
+        "foreign",
+        "Isensee et al.: nnU-Net. Nature Methods 18:203-211, 2021",
+        "nnunet:nnunet",
+        needs=("dynamic_network_architectures",),
+    ),
+    NetworkEntry(
+        "monai_bundle",
+        "A network out of a MONAI bundle",
+        "foreign",
+        "Cardoso et al.: MONAI. arXiv 2211.02701, 2022",
+        "monai_bundle:monai_bundle",
+        spatial_dims=(3,),
+        needs=("monai",),
     ),
 )

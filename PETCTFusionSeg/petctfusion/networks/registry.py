@@ -7,20 +7,20 @@ from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
 from petctfusion.errors import BadInputError, ModelError
-from petctfusion.networks.entries import ENTRIES, NetworkEntry
+from petctfusion.networks.entries import ENTRIES, FOREIGN, NetworkEntry
 
 if TYPE_CHECKING:
     from torch import nn
 
 
 def network_entries() -> tuple[NetworkEntry, ...]:
-    """All networks that `build` knows."""
+    """All networks to choose from; `build` also knows those of foreign models."""
     return ENTRIES
 
 
 def network_entry(network_id: str) -> NetworkEntry:
     """The entry of an id. Raises `ModelError` for an unknown one."""
-    for entry in ENTRIES:
+    for entry in (*ENTRIES, *FOREIGN):
         if entry.id == network_id:
             return entry
     known = ", ".join(entry.id for entry in ENTRIES)
