@@ -182,6 +182,8 @@ class Panel:
             if job is None or model is None:
                 return
             provenance = {"Model": model.name, "Version": model.version, **result.provenance}
+            if model.card.members:
+                provenance["Members"] = ", ".join(member.reference for member in model.card.members)
             outcome = importResult(
                 slicer.mrmlScene,
                 job,
@@ -318,6 +320,7 @@ class Panel:
         self.ui.applyButton.text = "Cancel" if busy else "Apply"
         self.ui.applyButton.enabled = busy or not reason
         self.ui.applyButton.toolTip = "Stop the run." if busy else (reason or "Segment the tumor in the background.")
+        self.ui.modelSelector.toolTip = _modelText(self._chosenModel()) if self._models else "No model is installed."
         self.ui.compareButton.enabled = self.comparison.ready
         self.ui.progressBar.visible = busy
         for name in ("ctSelector", "petSelector", "outputSelector", "modelSelector", "deviceSelector", "pythonEdit"):
@@ -338,6 +341,13 @@ def _requirePackages(machine: MachineSettings) -> None:
         return
     missing = ", ".join([*map(install.nameOf, plan.packages), *(["torch"] if plan.torch else [])])
     raise install.InstallError(f"The worker needs packages that are missing: {missing}.", _CLICK_INSTALL)
+
+
+def _modelText(model: InstalledModel) -> str:
+    """What a model is, what an ensemble is made of, and what it must not be used for."""
+    members = [f"{member.reference} (weight {member.weight:g})" for member in model.card.members]
+    mean = [f"The mean of {', '.join(members)}."] if members else []
+    return "\n".join([f"{model.card.title} ({model.reference})", *mean, "Not for:", *model.card.not_for])
 
 
 def _deviceText(device: dict[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""`petctfusion models`: list, show (or info), verify, add, remove; networks and their cost."""
+"""`petctfusion models`: list, show (or info), verify, add, remove, ensemble, catalogue, download; networks and cost."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from petctfusion.cli import models_cost, models_networks
+from petctfusion.cli import models_catalogue, models_cost, models_ensemble, models_networks
 from petctfusion.cli.command import Command
 from petctfusion.cli.exits import OK
-from petctfusion.errors import BadInputError
+from petctfusion.cli.models_text import card_text, listed
+from petctfusion.errors import BadInputError, ModelError
 
 if TYPE_CHECKING:
     from petctfusion.models import InstalledModel
@@ -21,9 +22,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """The options of `petctfusion models`."""
     parser.add_argument("--json", action="store_true", help="print JSON on stdout instead of text")
     actions = parser.add_subparsers(
-        dest="action", required=True, metavar="list|show|info|verify|add|remove|networks|cost"
+        dest="action",
+        required=True,
+        metavar="list|show|info|verify|add|remove|ensemble|catalogue|download|networks|cost",
     )
-    _action(actions, "list", "name, network and modalities of every usable model")
+    _action(actions, "list", "name, network, modalities, origin and licence of every usable model")
     for name in ("show", "info"):
         card = _action(actions, name, "the card of one model: network, data, licence, limits, checksum")
         card.add_argument("model", help="name, name@version or folder")
@@ -31,6 +34,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     verify.add_argument("model", nargs="?", help="name, name@version or folder (default: all)")
     _configure_add(_action(actions, "add", "install a model folder: one of ours, of nnU-Net v2, or a MONAI bundle"))
     _action(actions, "remove", "remove one of your own models").add_argument("model", help="name or name@version")
+    models_ensemble.configure(_action(actions, "ensemble", "join installed models: the mean of their probabilities"))
+    models_catalogue.configure_list(_action(actions, "catalogue", "public weights that can be downloaded"))
+    models_catalogue.configure_download(_action(actions, "download", "download and install one of the catalogue"))
     _action(actions, "networks", "every network that can be built: size, modalities, dimensions, paper")
     models_cost.configure(_action(actions, "cost", "parameters, multiply-accumulates, memory and seconds of a window"))
 
@@ -50,6 +56,8 @@ def _configure_add(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Prints the answer of one action; raises `FusionError`."""
     actions = {"list": _list, "show": _show, "info": _show, "verify": _verify, "add": _add, "remove": _remove}
+    actions |= {"catalogue": models_catalogue.run_list, "download": models_catalogue.run_download}
+    actions |= {"ensemble": models_ensemble.run}
     actions |= {"networks": models_networks.run, "cost": models_cost.run}
     return actions[args.action](args)
 
@@ -70,9 +78,7 @@ def _list(args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps([_summary(model) for model in models]))
     elif models:
-        for model in models:
-            origin = "shipped" if model.shipped else "own"
-            print(f"{model.reference}  {model.card.network}  {' + '.join(model.card.modalities)}  {origin}")
+        print(listed(models))
     else:
         print("No model is installed.")
     return OK
@@ -86,34 +92,38 @@ def _show(args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps({**_summary(model), "card": card.to_json()}))
         return OK
-    print(f"{model.reference}: {card.title}")
-    print(f"Network      {card.network} for {' + '.join(card.modalities)} at {card.spacing_mm} mm (z, y, x)")
-    print(f"Trained on   {card.training.data} ({card.training.licence})")
-    print(f"Credit       {card.training.attribution}")
-    print(f"Licence      {card.licence}")
-    print(f"Not for      {'; '.join(card.not_for)}")
-    for row in card.metrics:
-        distance = "none" if row.hd95_mm is None else f"{row.hd95_mm:.1f} mm"
-        where = f"{row.data}, {row.crop}, n = {row.n}"
-        print(f"Measured     {where}: Dice {row.dice:.3f}, HD95 {distance} {row.note}".rstrip())
-    print(f"Checksum     sha256 {card.weights.sha256} ({card.weights.bytes} bytes, {card.weights.dtype})")
-    print(f"Folder       {model.folder}")
+    print(card_text(model))
     return OK
 
 
 def _verify(args: argparse.Namespace) -> int:
-    from petctfusion.models import damaged_models, find_model, list_models, verify
+    from petctfusion.models import damaged_models, find_model, list_models
 
-    if args.model is None and (broken := damaged_models()):
-        raise broken[0].error
     models = list_models() if args.model is None else [find_model(args.model)]
-    checked = [(model, verify(model.folder)) for model in models]
-    if args.json:
-        print(json.dumps([{**_summary(model), "sha256": card.weights.sha256, "ok": True} for model, card in checked]))
-    else:
-        for model, card in checked:
-            print(f"{model.reference}  sha256 {card.weights.sha256}  as its card says")
+    failures = [(broken.folder, broken.error) for broken in damaged_models()] if args.model is None else []
+    failures += [(model.folder, error) for model in models if (error := _failure(model))]
+    damaged = {folder for folder, _ in failures}
+    whole = [model for model in models if model.folder not in damaged]
+    if args.json and not failures:
+        print(json.dumps([{**_summary(model), "sha256": model.card.sha256, "ok": True} for model in whole]))
+    elif not args.json:
+        for model in whole:
+            print(f"{model.reference}  sha256 {model.card.sha256}  as its card says")
+        for folder, failure in failures[1:]:
+            print(f"{folder}  damaged: {failure}")
+    if failures:
+        raise failures[0][1]
     return OK
+
+
+def _failure(model: InstalledModel) -> ModelError | None:
+    from petctfusion.models import verify
+
+    try:
+        verify(model.folder)
+    except ModelError as error:
+        return error
+    return None
 
 
 def _add(args: argparse.Namespace) -> int:

@@ -9,7 +9,18 @@ if TYPE_CHECKING:
     from tqdm import tqdm
 
 _STEP_PERCENT = 10
-_NAMES = {"load": "loading the model", "prepare": "preparing", "segment": "segmenting", "restore": "finishing"}
+_NAMES = {
+    "load": "loading the model",
+    "prepare": "preparing",
+    "segment": "segmenting",
+    "restore": "finishing",
+    "download": "downloading",
+    "check": "checking",
+    "unpack": "unpacking",
+    "convert": "converting",
+    "simulate": "simulating",
+}
+_UNITS = {"download": "MB", "check": "MB", "unpack": "MB"}
 
 
 def stage_name(stage: str) -> str:
@@ -54,11 +65,14 @@ class ProgressDisplay:
         from tqdm import tqdm
 
         if self._bar is None:
-            self._bar = tqdm(total=total, desc=stage_name(self._stage), file=self._stream, leave=True)
+            unit = _UNITS.get(self._stage, "it")
+            # `initial`: a continued download would otherwise count what was there as fetched at once.
+            shown = {"desc": stage_name(self._stage), "unit": unit, "initial": done, "total": total or None}
+            self._bar = tqdm(file=self._stream, leave=True, miniters=1, **shown)
         # The memory ladder starts the windows again, smaller and more of them.
-        self._bar.total = total
-        self._bar.n = done
-        self._bar.refresh()
+        self._bar.total = total or None
+        # Not refresh(): a fast download would draw hundreds of bars a second.
+        self._bar.update(done - self._bar.n)
 
     def _print(self, done: int, total: int, eta_s: float | None) -> None:
         if total <= 1:

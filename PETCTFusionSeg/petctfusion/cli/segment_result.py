@@ -15,7 +15,7 @@ DEFINITION = f"Dice = {DICE}, both empty 1, one empty 0. HD95 = {HD95}; one empt
 
 @dataclass(frozen=True)
 class SegmentResult:
-    """One finished run; paths are absolute."""
+    """One finished run; paths are absolute. `members`: the models of an ensemble, empty for a single one."""
 
     segmentation: Path
     segmentation_slicer: Path
@@ -25,6 +25,7 @@ class SegmentResult:
     lesions: list[Lesion]
     pet_units: str
     model: str
+    members: list[str]
     device: str
     seconds: float
     comparison: Comparison | None
@@ -42,6 +43,7 @@ class SegmentResult:
             "lesions": [lesion.to_json() for lesion in self.lesions],
             "pet_units": self.pet_units,
             "model": self.model,
+            "members": self.members,
             "device": self.device,
             "seconds": round(self.seconds, 3),
             "notes": self.notes,
@@ -63,6 +65,7 @@ class SegmentResult:
             *lines,
             f"PET units     {self.pet_units}",
             f"Model         {self.model} on {self.device}, {self.seconds:.1f} s",
+            *([f"  members     {', '.join(self.members)}"] if self.members else []),
             f"NIfTI         {self.segmentation}",
             f"Slicer        {self.segmentation_slicer}",
             *([] if self.probability is None else [f"Probability   {self.probability}"]),

@@ -143,6 +143,7 @@ def _result(
         lesions=lesion_table(labels, study.pet.image),
         pet_units=str(study.pet.units),
         model=model.reference,
+        members=[member.reference for member in model.card.members],
         device=answer.device,
         seconds=0.0,
         comparison=comparison,

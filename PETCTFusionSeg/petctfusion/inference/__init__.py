@@ -6,13 +6,15 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from petctfusion.inference.model import LoadedModel, load_model
+    from petctfusion.inference.model import AnyLoaded, LoadedEnsemble, LoadedModel, load_model
     from petctfusion.inference.options import SegmentOptions
     from petctfusion.inference.postprocess import labels_from_probability
     from petctfusion.inference.sliding_window import predict_windows
     from petctfusion.inference.study import StudyResult, segment_study
 
 __all__ = [
+    "AnyLoaded",
+    "LoadedEnsemble",
     "LoadedModel",
     "SegmentOptions",
     "StudyResult",
@@ -23,6 +25,8 @@ __all__ = [
 ]
 
 _HOMES = {
+    "AnyLoaded": "model",
+    "LoadedEnsemble": "model",
     "LoadedModel": "model",
     "SegmentOptions": "options",
     "StudyResult": "study",

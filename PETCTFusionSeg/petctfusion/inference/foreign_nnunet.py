@@ -2,7 +2,10 @@
 
 What differs from nnU-Net's own inference: volumes are resampled linearly (Gaussian against aliasing) instead of by
 third-order splines; the clip follows the resampling; probabilities of windows, mirrored copies and folds are averaged
-instead of their logits; and a label needs at least the card's threshold, also where it is only the largest of several.
+instead of their logits; numbers of the study (z-score) are those of the PET's own voxels, where nnU-Net's user may have
+interpolated it to the CT before (on sarcoma patients its standard deviation is then 2 % smaller); a network of slices
+sees them at the training's median distance; and a label needs at least the card's threshold, also where it is only the
+largest of several. In one window at the plan's spacing nothing differs (Testing/unit/models/test_foreign_real_nnunet).
 """
 
 from __future__ import annotations
@@ -22,6 +25,10 @@ from petctfusion.models import ModelCard, write_card
 from petctfusion.models.foreign import ForeignChoices
 from petctfusion.models.nnunet_folder import NnUNetFolder, read_nnunet_folder
 from petctfusion.networks import build
+
+# Organ heads beside the lesion heads, which inference leaves out: forward(x, organ=False) in
+# github.com/MIC-DKFZ/autopet-3-submission, nnunetv2/architecture/ResidualEncoderUNetOrgan.py.
+_UNUSED = "decoder.organ_seg_layers."
 
 
 def convert_nnunet(source: Path, target: Path, choices: ForeignChoices) -> ModelCard:
@@ -51,7 +58,8 @@ def _load_fold(network: nn.Module, index: int, checkpoint: dict[str, Any], path:
     if not isinstance(weights, dict) or not all(isinstance(w, torch.Tensor) for w in weights.values()):
         raise ModelError(f"The file {path} is not a checkpoint of nnU-Net v2.", "Copy the folder again.")
     # Training in parallel or compiled puts a prefix before every name.
-    plain = {str(name).removeprefix("module.").removeprefix("_orig_mod."): value for name, value in weights.items()}
+    names = {name: str(name).removeprefix("module.").removeprefix("_orig_mod.") for name in weights}
+    plain = {names[name]: value for name, value in weights.items() if not names[name].startswith(_UNUSED)}
     try:
         network.get_submodule(f"folds.{index}").load_state_dict(plain)
     except RuntimeError as error:

@@ -45,17 +45,7 @@ def prepare(
     Raises `BadInputError` for any other missing modality, or fields of view that do not overlap.
     """
     constant = absent or {}
-    missing = [name for name in card.modalities if name not in volumes and name not in constant]
-    if missing or not any(name in volumes for name in card.modalities):
-        lacking = " and ".join(missing or card.modalities)
-        raise BadInputError(
-            f"The model {card.name} needs {' and '.join(card.modalities)}; {lacking} is missing.",
-            "Choose a volume for every modality, or another model.",
-        )
-    images = {name: volumes[name] for name in card.modalities if name in volumes}
-    if card.orientation:
-        images = {name: sitk.DICOMOrient(image, card.orientation) for name, image in images.items()}
-    grid = common_grid(list(images.values()), card.spacing_mm)
+    images, grid = _on_one_grid(volumes, card, constant)
     array = np.empty((len(card.modalities), *grid.shape), dtype=np.float32)
     for channel, name in enumerate(card.modalities):
         if name in images:
@@ -79,6 +69,31 @@ def prepare(
                 values -= offset
                 values /= scale
     return Prepared(array, grid, tuple(_air(card, name, constant) for name in card.modalities))
+
+
+def estimate_windows(
+    volumes: Mapping[str, sitk.Image], card: ModelCard, overlap: float, absent: Mapping[str, float]
+) -> int:
+    """The windows of a study before anything is resampled; a cut to the body may save some. Raises as `prepare`."""
+    _, grid = _on_one_grid(volumes, card, absent)
+    return count_windows(grid.shape, card.patch, overlap)
+
+
+def _on_one_grid(
+    volumes: Mapping[str, sitk.Image], card: ModelCard, constant: Mapping[str, float]
+) -> tuple[dict[str, sitk.Image], Geometry]:
+    """The volumes that the card asks for, and the grid on which they are to lie."""
+    missing = [name for name in card.modalities if name not in volumes and name not in constant]
+    if missing or not any(name in volumes for name in card.modalities):
+        lacking = " and ".join(missing or card.modalities)
+        raise BadInputError(
+            f"The model {card.name} needs {' and '.join(card.modalities)}; {lacking} is missing.",
+            "Choose a volume for every modality, or another model.",
+        )
+    images = {name: volumes[name] for name in card.modalities if name in volumes}
+    if card.orientation:
+        images = {name: sitk.DICOMOrient(image, card.orientation) for name, image in images.items()}
+    return images, common_grid(list(images.values()), card.spacing_mm)
 
 
 def _air(card: ModelCard, name: str, constant: Mapping[str, float]) -> float:

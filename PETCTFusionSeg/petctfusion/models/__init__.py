@@ -2,8 +2,11 @@
 
 from petctfusion.models.card import (
     CARD_FILE,
+    AnyCard,
     Code,
+    EnsembleCard,
     LabelSpec,
+    Member,
     MetricRow,
     ModelCard,
     Terminology,
@@ -12,9 +15,8 @@ from petctfusion.models.card import (
     read_card,
     write_card,
 )
+from petctfusion.models.installed import DamagedModel, InstalledModel
 from petctfusion.models.store import (
-    DamagedModel,
-    InstalledModel,
     ModelStore,
     add_model,
     damaged_models,
@@ -28,10 +30,13 @@ from petctfusion.models.weights import check_safetensors, sha256_of
 
 __all__ = [
     "CARD_FILE",
+    "AnyCard",
     "Code",
     "DamagedModel",
+    "EnsembleCard",
     "InstalledModel",
     "LabelSpec",
+    "Member",
     "MetricRow",
     "ModelCard",
     "ModelStore",

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from petctfusion.errors import ModelError
-from petctfusion.models.card import CARD_FILE, Code, LabelSpec, Terminology
+from petctfusion.models.card import CARD_FILE, Code, LabelSpec, ModelCard, Terminology
 from petctfusion.models.fields import Fields
 
 Kind = Literal["nnunet", "monai"]
@@ -36,12 +36,27 @@ _TUMOUR_WORDS = ("tumor", "tumour", "lesion", "cancer", "gtv", "neoplas", "metas
 
 
 @dataclass(frozen=True)
+class Provenance:
+    """What those who published the weights say of their licence, data and makers."""
+
+    licence: str
+    data: str
+    attribution: str
+
+    def written_into(self, card: ModelCard) -> ModelCard:
+        """`card` with these instead of what the folder says: its licence is often that of nobody in particular."""
+        training = replace(card.training, data=self.data, attribution=self.attribution)
+        return replace(card, licence=self.licence, training=training)
+
+
+@dataclass(frozen=True)
 class ForeignChoices:
-    """What the user may say where a foreign folder does not: the model's `name`, the `channels`, the `folds` to use."""
+    """What a foreign folder does not say: the model's `name`, the `channels`, the `folds` to use, the `provenance`."""
 
     name: str | None = None
     channels: tuple[str, ...] | None = None
     folds: tuple[str, ...] | None = None
+    provenance: Provenance | None = None
 
 
 def foreign_kind(folder: Path | str) -> Kind | None:

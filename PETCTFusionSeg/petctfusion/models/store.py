@@ -1,4 +1,7 @@
-"""The installed models: list, find, verify, add and remove. Folders are `<name>/<version>/{model.json, weights}`."""
+"""The installed models: list, find, verify, add and remove. Folders are `<name>/<version>/{model.json, weights}`.
+
+An ensemble has no weights of its own; it can be used while all its members are installed, with the weights it names.
+"""
 
 from __future__ import annotations
 
@@ -6,39 +9,16 @@ import re
 import shutil
 import tempfile
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from petctfusion.errors import ModelError, OutputError
-from petctfusion.models.card import CARD_FILE, ModelCard, read_card
+from petctfusion.models.card import AnyCard, ModelCard, read_card
 from petctfusion.models.folders import SHIPPED, own_models_folder
+from petctfusion.models.installed import DamagedModel, InstalledModel, with_members
 from petctfusion.models.weights import verify_weights, weights_file
 
 _STALE_SECONDS = 3600.0
-
-
-@dataclass(frozen=True)
-class InstalledModel:
-    """A model that can be used: its folder and its card. `shipped` ones belong to the package."""
-
-    name: str
-    version: str
-    folder: Path
-    card: ModelCard
-    shipped: bool = False
-
-    @property
-    def reference(self) -> str:
-        """`name@version`, which `find_model` understands."""
-        return f"{self.name}@{self.version}"
-
-
-@dataclass(frozen=True)
-class DamagedModel:
-    """A folder in the store that cannot be used, with the reason."""
-
-    folder: Path
-    error: ModelError
 
 
 @dataclass(frozen=True)
@@ -68,7 +48,9 @@ class ModelStore:
             found.sort(key=lambda model: version_key(model.version), reverse=True)
             found.sort(key=lambda model: model.name)
             models += found
-        return models, damaged
+        checked = [_complete_or_damaged(model, models) for model in models]
+        damaged += [model for model in checked if isinstance(model, DamagedModel)]
+        return [model for model in checked if isinstance(model, InstalledModel)], damaged
 
     def find(self, wanted: str | Path) -> InstalledModel:
         """The model of a name (its newest version), a `name@version`, or a model folder. Raises `ModelError`."""
@@ -82,9 +64,21 @@ class ModelStore:
                 raise broken.error
         folder = Path(wanted).expanduser()
         if folder.is_dir():
-            return _opened(folder)
+            return with_members(_opened(folder), models)
         known = ", ".join(model.reference for model in models) or "none is installed"
         raise ModelError(f"There is no model {str(wanted)!r}.", f"Known models: {known}; or give a model folder.")
+
+    def open(self, folder: Path | str) -> InstalledModel:
+        """The model in a folder, inside the store or not. Raises `ModelError`."""
+        return with_members(_opened(Path(folder)), self.scan()[0])
+
+    def verify(self, folder: Path | str) -> InstalledModel:
+        """The model in a folder after every check, an ensemble's members included. Raises `ModelError`."""
+        model = self.open(folder)
+        for part in model.members or (model,):
+            assert isinstance(part.card, ModelCard)  # an ensemble has members, and they are no ensembles
+            verify_weights(part.card, part.folder)
+        return model
 
     def default_model(self) -> InstalledModel:
         """The first shipped model, else the user's first. Raises `ModelError` when there is none."""
@@ -102,22 +96,19 @@ class ModelStore:
         `OutputError` when it cannot be copied.
         """
         source = Path(folder).expanduser()
-        card = verify(source)
+        model = self.verify(source)
+        card = model.card
+        self.refuse_installed(card)
         target = self.own / card.name / card.version
-        if target.exists() or (self.shipped / card.name / card.version).exists():
-            raise ModelError(
-                f"The model {card.name}@{card.version} is already installed.",
-                "Remove it first, or give the new one another version.",
-            )
         incoming: Path | None = None
         try:
             self.own.mkdir(parents=True, exist_ok=True)
             _sweep(self.own)
             incoming = Path(tempfile.mkdtemp(prefix=".incoming-", dir=self.own))
             incoming.chmod(0o755)
-            for name in (CARD_FILE, card.weights.file):
-                shutil.copyfile(source / name, incoming / name)
-            verify(incoming)
+            for file in replace(model, members=()).files:
+                shutil.copyfile(file, incoming / file.name)
+            self.verify(incoming)
             target.parent.mkdir(exist_ok=True)
             incoming.rename(target)
         except OSError as error:
@@ -129,14 +120,29 @@ class ModelStore:
             # After the rename there is nothing of this name left, and this does nothing.
             if incoming is not None:
                 shutil.rmtree(incoming, ignore_errors=True)
-        return _installed(target, shipped=False)
+        return replace(_installed(target, shipped=False), members=model.members)
+
+    def refuse_installed(self, card: AnyCard) -> None:
+        """Raises `ModelError` when a model of this name and version is installed."""
+        if any((root / card.name / card.version).exists() for root in (self.shipped, self.own)):
+            raise ModelError(
+                f"The model {card.name}@{card.version} is already installed.",
+                "Remove it first, or give the new one another version.",
+            )
 
     def remove(self, wanted: str) -> Path:
-        """Removes one of the user's own models and returns the folder it had. Raises `ModelError` for shipped ones.
+        """Removes one of the user's own models and returns the folder it had.
 
-        With several versions installed the version must be named: `name@version`.
+        With several versions installed the version must be named: `name@version`. Raises `ModelError` for shipped
+        ones, and for a member of an installed ensemble.
         """
         folder = self._removable(wanted)
+        needing = [model.reference for model in self.scan()[0] if folder in [member.folder for member in model.members]]
+        if needing:
+            raise ModelError(
+                f"The model {folder.parent.name}@{folder.name} is a member of the ensemble {' and of '.join(needing)}.",
+                f"Remove that first: petctfusion models remove {needing[0]}.",
+            )
         try:
             # Out of the store in one step, so that nobody finds a model of which half is gone.
             leaving = Path(tempfile.mkdtemp(prefix=".leaving-", dir=self.own))
@@ -197,11 +203,12 @@ def remove_model(wanted: str) -> Path:
     return ModelStore.default().remove(wanted)
 
 
-def verify(folder: Path | str) -> ModelCard:
-    """The card of a model folder whose weights are whole and the ones the card speaks of. Raises `ModelError`."""
-    card = read_card(folder)
-    verify_weights(card, Path(folder))
-    return card
+def verify(folder: Path | str) -> AnyCard:
+    """The card of a model folder whose weights are whole and the ones the card speaks of. Raises `ModelError`.
+
+    Of an ensemble, the weights of all members are checked.
+    """
+    return ModelStore.default().verify(folder).card
 
 
 def version_key(version: str) -> tuple[tuple[int, int, str], ...]:
@@ -236,9 +243,18 @@ def _installed_or_damaged(folder: Path, shipped: bool) -> InstalledModel | Damag
         return DamagedModel(folder, error)
 
 
+def _complete_or_damaged(model: InstalledModel, models: list[InstalledModel]) -> InstalledModel | DamagedModel:
+    try:
+        return with_members(model, models)
+    except ModelError as error:
+        return DamagedModel(model.folder, error)
+
+
 def _opened(folder: Path) -> InstalledModel:
+    """The model of a folder; an ensemble's members are still to be found."""
     card = read_card(folder)
-    weights_file(card, folder)
+    if isinstance(card, ModelCard):
+        weights_file(card, folder)
     return InstalledModel(card.name, card.version, folder, card)
 
 

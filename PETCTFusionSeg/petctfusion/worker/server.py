@@ -26,7 +26,7 @@ from petctfusion.worker.channel import Channel, Clock
 from petctfusion.worker.exchange import Exchange, array_of_frame, read_array, unpack
 
 if TYPE_CHECKING:
-    from petctfusion.inference.model import LoadedModel
+    from petctfusion.inference.model import AnyLoaded
     from petctfusion.inference.study import StudyProgress
 
 # Two models of 20 MB cost nothing; a third one would be a comparison that no user waits for.
@@ -82,7 +82,7 @@ class Server:
         self._frames: dict[tuple[int, str], bytes] = {}
         self._cancelled: set[int] = set()
         self._waiting: set[int] = set()
-        self._models: dict[tuple[Any, ...], LoadedModel] = {}
+        self._models: dict[tuple[Any, ...], AnyLoaded] = {}
         self._handlers: dict[str, Callable[[Request], Message]] = {
             "hello": self._hello,
             "load": self._load,
@@ -204,6 +204,7 @@ class Server:
         return {
             "images": self._shipped(request, probability=result.probability, labels=result.labels),
             "model": f"{model.card.name} {model.card.version}",
+            "members": [member.reference for member in model.card.members],
             "device": result.device,
             "notes": list(result.notes),
             "was_warm": was_warm,
@@ -230,20 +231,19 @@ class Server:
         model = request.text("model")
         raise BadInputError(f"The model {model} has no attention maps.", "Choose a model whose network has them.")
 
-    def _model(self, wanted: str, device: str) -> tuple[LoadedModel, bool]:
+    def _model(self, wanted: str, device: str) -> tuple[AnyLoaded, bool]:
         """The model by name or folder on a device, and whether it was warm. Changed files are loaded again."""
         from petctfusion.inference.devices import plan_device
         from petctfusion.inference.model import load_model
-        from petctfusion.models import CARD_FILE, find_model
+        from petctfusion.models import find_model
 
-        folder = find_model(Path(wanted) if Path(wanted).is_dir() else wanted).folder
-        files = [*sorted(folder.glob("*.safetensors")), folder / CARD_FILE]
-        stamps = tuple((file.name, file.stat().st_mtime_ns) for file in files if file.exists())
-        key = (str(folder), stamps, plan_device(device))
+        found = find_model(Path(wanted) if Path(wanted).is_dir() else wanted)
+        stamps = tuple((str(file), file.stat().st_mtime_ns) for file in found.files)
+        key = (str(found.folder), stamps, plan_device(device))
         model = self._models.pop(key, None)
         was_warm = model is not None
         if model is None:
-            model = load_model(folder, key[2])
+            model = load_model(found.folder, key[2])
         self._models[key] = model
         while len(self._models) > _WARM_MODELS:
             del self._models[next(iter(self._models))]

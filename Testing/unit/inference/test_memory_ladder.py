@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from petctfusion.errors import OutOfMemoryError
+from petctfusion.inference import part as part_module
 from petctfusion.inference import study as study_module
 from petctfusion.inference.memory_ladder import Rung, climb, is_out_of_memory, rungs
 from petctfusion.inference.model import LoadedModel
@@ -126,7 +127,7 @@ def test_a_study_that_never_fits_ends_with_a_sentence_and_a_hint(model, study, h
 
 def test_a_gpu_that_is_full_hands_over_to_the_cpu(model, study, monkeypatch):
     """The device is pretended: whatever goes to it runs out of memory, as does a real one that another job fills."""
-    predict = study_module.predict_windows
+    predict = part_module.predict_windows
     tried = []
 
     def crowded(array, network, patch, *, device, half, **rest):
@@ -135,10 +136,10 @@ def test_a_gpu_that_is_full_hands_over_to_the_cpu(model, study, monkeypatch):
             raise torch.OutOfMemoryError("CUDA out of memory.")
         return predict(array, network, patch, device=device, half=half, **rest)
 
-    monkeypatch.setattr(study_module, "predict_windows", crowded)
+    monkeypatch.setattr(part_module, "predict_windows", crowded)
     monkeypatch.setattr(study_module, "plan_device", lambda wanted: wanted)
     monkeypatch.setattr(study_module, "has_fast_half", lambda device: True)
-    monkeypatch.setattr(study_module, "free_cached_memory", lambda device: None)
+    monkeypatch.setattr(part_module, "free_cached_memory", lambda device: None)
     monkeypatch.setattr(torch.nn.Module, "to", lambda self, *_: self)
     result = segment_study(study, model, SegmentOptions(device="cuda:0"))
     assert tried == [
