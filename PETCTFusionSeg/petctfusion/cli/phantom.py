@@ -1,4 +1,4 @@
-"""`petctfusion phantom`: a simulated patient with known truth."""
+"""`petctfusion phantom`: a simulated patient with known truth, or a cohort of them."""
 
 from __future__ import annotations
 
@@ -22,12 +22,25 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--anatomy", type=Path, metavar="FILE", help="organ label map instead of the drawn organs")
     parser.add_argument("--measure", action="store_true", help="measure resolution, liver and recovery on the result")
+    cohort = parser.add_argument_group(
+        "cohort", "whole bodies around real organ maps, split by person, as `petctfusion train --kind csv` reads them"
+    )
+    cohort.add_argument("--cohort", type=int, metavar="N", help="make N phantoms; a second start makes what is missing")
+    cohort.add_argument("--maps", type=Path, metavar="DIR", help="folder of organ label maps, one a person")
+    cohort.add_argument(
+        "--negatives", type=float, default=0.25, metavar="SHARE", help="share without lesions (default: 0.25)"
+    )
+    cohort.add_argument("--jobs", type=int, default=1, metavar="N", help="phantoms made at a time (default: 1)")
     parser.add_argument("--json", action="store_true", help="print one JSON object on stdout instead of text")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Writes the phantom and prints where; with --measure also its image quality."""
+    """Writes the phantom and prints where, with --measure also its image quality; or makes a cohort."""
     # Here, so that `petctfusion --help` does not wait for SimpleITK.
+    if args.cohort is not None:
+        from petctfusion.cli.phantom_cohort import make_all
+
+        return make_all(args)
     from petctfusion.cli.phantom_run import make
 
     files, quality = make(args)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -32,28 +33,41 @@ class SmoothField:
         smooth = (smooth - smooth.mean()) / smooth.std()
         return cls(ndimage.spline_filter(smooth, order=3, mode="grid-wrap").astype(np.float32), length_mm / 2.355)
 
-    def at(self, z: Array, y: Array, x: Array) -> Array:
-        """Values at points in mm; the three arrays broadcast to one shape."""
-        points = np.stack([np.broadcast_arrays(z, y, x)[i] for i in range(3)]) / self.pitch_mm
-        flat = points.reshape(3, -1)
-        values = ndimage.map_coordinates(self.lattice, flat, order=3, mode="grid-wrap", prefilter=False)
-        return np.asarray(values, dtype=np.float32).reshape(points.shape[1:])
-
     def on(self, grid: Geometry, coarsening: int = 1) -> Array:
         """Values on an axis-aligned grid (z, y, x); with `coarsening` read on a coarser lattice and interpolated."""
         axes = axis_points(grid)
         step = max(1, min(coarsening, int(self.pitch_mm / max(grid.spacing))))
         coarse = [_coarse_axis(points, step) for points in axes]
-        values = self.at(coarse[0][:, None, None], coarse[1][None, :, None], coarse[2][None, None, :])
+        values = self._on_axes(coarse)
         for axis, (points, nodes) in enumerate(zip(axes, coarse, strict=True)):
             values = _interpolate_axis(values, nodes, points, axis)
         return values
+
+    def _on_axes(self, axes: Sequence[Array]) -> Array:
+        """Values for every combination of points in mm along z, y and x; one axis after the other, as splines allow."""
+        values = self.lattice
+        for axis, points in enumerate(axes):
+            weights = _spline_weights(points / np.float32(self.pitch_mm), self.lattice.shape[axis])
+            values = np.moveaxis(np.tensordot(weights, values, axes=(1, axis)), 0, axis)
+        return np.ascontiguousarray(values, dtype=np.float32)
 
 
 def axis_points(grid: Geometry) -> tuple[Array, Array, Array]:
     """Voxel centres in mm along z, y and x of an axis-aligned grid (identity direction)."""
     x, y, z = ((grid.origin[i] + grid.spacing[i] * np.arange(grid.size[i])).astype(np.float32) for i in range(3))
     return z, y, x
+
+
+def _spline_weights(place: Array, nodes: int) -> Array:
+    """Weights (points, nodes) of a cubic B-spline on a periodic lattice at places in steps of the lattice."""
+    low = np.floor(place).astype(np.intp)
+    t = (place - low).astype(np.float32)
+    shares = ((1 - t) ** 3 / 6, t**3 / 2 - t**2 + 2 / 3, (-3 * t**3 + 3 * t**2 + 3 * t + 1) / 6, t**3 / 6)
+    weights = np.zeros((len(place), nodes), dtype=np.float32)
+    rows = np.arange(len(place))
+    for shift, share in zip((-1, 0, 1, 2), shares, strict=True):
+        np.add.at(weights, (rows, (low + shift) % nodes), share)
+    return weights
 
 
 def _coarse_axis(points: Array, step: int) -> Array:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -20,7 +21,8 @@ NECROTIC_SUV_SHARE = 0.18
 """Uptake of a necrotic core relative to the living part; cores of the training patients are at 0.1 to 0.3."""
 _MOST_BARRED = 0.4
 """A lesion gives way to bone and skin around it, but one that would lose more than this has no place there."""
-_HARD = (Label.AIR, Label.SKIN, Label.CORTICAL_BONE, Label.MARROW, Label.YELLOW_MARROW, Label.AIRWAY)
+BONE = (Label.CORTICAL_BONE, Label.MARROW, Label.YELLOW_MARROW)
+_HARD = (Label.AIR, Label.SKIN, Label.AIRWAY, *BONE)
 
 
 @dataclass(frozen=True)
@@ -53,17 +55,39 @@ def paint_lesions(
     labels: NDArray[np.uint8], grid: Geometry, sites: dict[str, Point], specs: tuple[LesionSpec, ...], seed: int
 ) -> PaintedLesions:
     """Paint lesions into `labels` in place. Raises `BadInputError` for an unknown site or a lesion without room."""
-    ids = np.zeros(labels.shape, dtype=np.uint8)
-    uptake = np.zeros(labels.shape, dtype=np.float32)
-    table = []
-    for number, spec in enumerate(specs, start=1):
+    for spec in specs:
         if spec.site not in sites:
             raise BadInputError(
                 f"The phantom has no place called '{spec.site}' in this field of view.",
                 f"Use one of {', '.join(sorted(sites))}.",
             )
+    return paint_at(labels, grid, ((sites[spec.site], spec) for spec in specs), seed)
+
+
+def paint_at(
+    labels: NDArray[np.uint8],
+    grid: Geometry,
+    placed: Iterable[tuple[Point, LesionSpec]],
+    seed: int,
+    at_most: int | None = None,
+) -> PaintedLesions:
+    """Paint lesions at points (LPS mm) into `labels` in place.
+
+    With `at_most`, a lesion without room is passed over and the rest is not looked at once so many are painted; without
+    it, `BadInputError` is raised.
+    """
+    ids = np.zeros(labels.shape, dtype=np.uint8)
+    uptake = np.zeros(labels.shape, dtype=np.float32)
+    table: list[Lesion] = []
+    for number, (point, spec) in enumerate(placed, start=1):
+        if at_most is not None and len(table) >= at_most:
+            break
         generator = np.random.default_rng([seed, 100 + number])
-        table.append(_paint(labels, ids, uptake, grid, sites[spec.site], spec, number, generator))
+        try:
+            table.append(_paint(labels, ids, uptake, grid, point, spec, len(table) + 1, generator))
+        except BadInputError:
+            if at_most is None:
+                raise
     return PaintedLesions(ids, uptake, table)
 
 
@@ -84,7 +108,7 @@ def _paint(
     wanted = round(np.pi / 6 * spec.diameter_mm**3 / (grid.voxel_ml * 1000))
     barred = ids[window] > 0
     if spec.irregularity > 0:
-        barred |= np.isin(part, [int(one) for one in _HARD])
+        barred |= np.isin(part, [int(one) for one in _HARD if not (spec.in_bone and one in BONE)])
     _check_room(level, barred, wanted, spec)
     level[barred] = np.inf
     inside = _lowest(level, wanted)

@@ -23,6 +23,7 @@ from petctfusion.phantom.settings import PhantomSettings
 from petctfusion.phantom.shapes import Array, Ellipsoid, Point
 from petctfusion.phantom.sites import SITES
 from petctfusion.phantom.tissues import Label
+from petctfusion.phantom.ureters import paint_ureters
 from petctfusion.volumes.geometry import Geometry
 from petctfusion.volumes.reading import read_mask
 
@@ -47,7 +48,8 @@ def read_organs(source: Path | sitk.Image) -> sitk.Image:
     image = sitk.DICOMOrient(sitk.Cast(image, sitk.sitkUInt8), "LPS")
     if not np.allclose(image.GetDirection(), np.eye(3).ravel(), atol=1e-3):
         raise BadInputError("The organ map is oblique.", "Resample it to axes along the patient first.")
-    present = set(np.unique(sitk.GetArrayViewFromImage(image)))
+    found = ndimage.find_objects(sitk.GetArrayViewFromImage(image))
+    present = {number for number, window in enumerate(found, start=1) if window is not None}
     if not {LIVER, LUNGS} <= present:
         raise BadInputError(
             "The organ map has no lungs (label 5) or no liver (label 3), so no body can be built around it.",
@@ -193,7 +195,7 @@ def _hull_distance(mask: NDArray[np.bool_], grid: Geometry) -> Array:
 def _paint_body(canvas: Canvas, hull: Array, organs: NDArray[np.uint8], settings: PhantomSettings) -> None:
     """Outline, layers, cavity, vessels, bowel and bones; everything the map does not have."""
     seed = settings.seed
-    build = body.Build(arms=settings.arms)
+    build = body.Build(settings.fat, settings.arms)
     distance = np.minimum(body.distance_to_skin(canvas, build), hull - _WALL_MM)
     if np.any(organs == BRAIN):
         distance = np.minimum(distance, body.envelope_of(organs == BRAIN, canvas.grid.spacing_zyx) - 17)
@@ -225,6 +227,7 @@ def _paint_organs(canvas: Canvas, organs: NDArray[np.uint8], seed: int) -> None:
     _paint_left_ventricle(canvas, organs == HEART)
     kidney = -body.envelope_of(organs == KIDNEYS, spacing)
     canvas.labels[kidney > 0.8 * max(float(kidney.max()), 1.0)] = int(Label.URINE)
+    paint_ureters(canvas, organs == KIDNEYS, organs == BLADDER, np.random.default_rng([seed, 8]))
     if np.any(organs == BRAIN):
         _paint_brain(canvas, organs == BRAIN, seed)
     vessels = np.random.default_rng([seed, 4])

@@ -19,6 +19,7 @@ from petctfusion.phantom.grids import axis_aligned, cut_out, slices_over
 from petctfusion.phantom.lesions import Lesion, PaintedLesions, paint_lesions, reach_mm
 from petctfusion.phantom.organs import organ_body, read_organs
 from petctfusion.phantom.physics import CT_AIR_HU, Array, add_ct_noise, add_pet_noise, image_on
+from petctfusion.phantom.scatter import scatter_lesions
 from petctfusion.phantom.settings import PhantomSettings
 from petctfusion.phantom.shapes import Point
 from petctfusion.phantom.sites import SITES
@@ -56,12 +57,9 @@ def make_phantom(settings: PhantomSettings | None = None) -> Phantom:
     """
     settings = settings or PhantomSettings()
     grid, labels, sites = _anatomy(settings)
-    specs = settings.chosen_lesions
-    if settings.lesions is None and settings.anatomy is not None:
-        specs = tuple(one for one in specs if one.site in sites)
-    painted = paint_lesions(labels, grid, sites, specs, settings.seed)
+    tissues = patient_tissues(_stream(settings, 11), dict(settings.uptake))
+    painted = _lesions(settings, grid, labels, sites, tissues)
     view = _view(settings, grid, painted)
-    tissues = patient_tissues(_stream(settings, 11))
     ct_grid = _scanner_grid(view, settings.ct_spacing_mm, 0.0)
     pet_grid = _scanner_grid(view, settings.pet_spacing_mm, 0.25)
     hounsfield = _textured(labels, grid, tissues, "hu", _stream(settings, 12))
@@ -70,7 +68,8 @@ def make_phantom(settings: PhantomSettings | None = None) -> Phantom:
     activity = _textured(labels, grid, tissues, "suv", _stream(settings, 13))
     marked = painted.ids > 0
     activity[marked] = painted.uptake[marked]
-    expected = image_on(activity, grid, pet_grid, settings.psf_fwhm_mm)
+    seen = _moved(grid, settings.misregistration_mm)
+    expected = image_on(activity, seen, pet_grid, settings.psf_fwhm_mm)
     del activity
     ct = add_ct_noise(ct_values, ct_grid.spacing_zyx, settings.ct_noise_hu, _stream(settings, 14))
     pet = add_pet_noise(expected, pet_grid.spacing_zyx, LIVER_SUV, settings.liver_cov, _stream(settings, 15))
@@ -79,7 +78,7 @@ def make_phantom(settings: PhantomSettings | None = None) -> Phantom:
         ct=ct_grid.image(ct),
         pet=pet_grid.image(pet),
         reference=ct_grid.image((ids > 0).astype(np.uint8)),
-        reference_pet_grid=pet_grid.image((_masks_on(painted, grid, pet_grid) > 0).astype(np.uint8)),
+        reference_pet_grid=pet_grid.image((_masks_on(painted, seen, pet_grid) > 0).astype(np.uint8)),
         lesion_ids=ct_grid.image(ids),
         organs=grid.image(labels),
         truth=painted.table,
@@ -127,6 +126,28 @@ def _anatomy(settings: PhantomSettings) -> tuple[Geometry, NDArray[np.uint8], di
     grid = axis_aligned(low - _BORDER_MM, high + _BORDER_MM, (settings.fine_spacing_mm,) * 3)
     labels = procedural_labels(grid, patient, settings.seed)
     return grid, labels, {name: point for name, point in sites.items() if _inside(point, low, high)}
+
+
+def _lesions(
+    settings: PhantomSettings,
+    grid: Geometry,
+    labels: NDArray[np.uint8],
+    sites: dict[str, Point],
+    tissues: dict[Label, Tissue],
+) -> PaintedLesions:
+    """Paint what was asked for into `labels`: lesions anywhere, or at places by name."""
+    if settings.scattered:
+        return scatter_lesions(labels, grid, tissues, settings.scattered, settings.seed)
+    specs = settings.chosen_lesions
+    if settings.lesions is None and settings.anatomy is not None:
+        specs = tuple(one for one in specs if one.site in sites)
+    return paint_lesions(labels, grid, sites, specs, settings.seed)
+
+
+def _moved(grid: Geometry, by_mm: Point) -> Geometry:
+    """The grid with its content moved in LPS mm."""
+    x, y, z = (origin + step for origin, step in zip(grid.origin, by_mm, strict=True))
+    return Geometry(grid.size, grid.spacing, (x, y, z), grid.direction)
 
 
 def _painted_box(settings: PhantomSettings, patient: Patient, sites: dict[str, Point]) -> Bounds:

@@ -10,6 +10,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from petctfusion.errors import BadInputError
+from petctfusion.phantom.tissues import TISSUES, Label
 
 FieldOfView = Literal["whole-body", "thigh", "lesion"]
 FIELDS_OF_VIEW: tuple[FieldOfView, ...] = ("whole-body", "thigh", "lesion")
@@ -21,7 +22,8 @@ class LesionSpec:
 
     `diameter_mm` is that of the sphere of equal volume; `suv` the mean of its living part; `necrosis` the share of its
     volume that is dead and cold; `irregularity` how rough the surface is (0: a ball or ellipsoid); `elongation` the
-    ratio of its length along the body to its width; `texture` the relative spread of uptake inside.
+    ratio of its length along the body to its width; `texture` the relative spread of uptake inside; `in_bone` lets it
+    eat bone, to which others give way.
     """
 
     site: str
@@ -31,6 +33,7 @@ class LesionSpec:
     irregularity: float = 0.16
     elongation: float = 1.0
     texture: float = 0.10
+    in_bone: bool = False
 
 
 SARCOMA = LesionSpec("thigh-left", 74.0, 9.0, necrosis=0.28, irregularity=0.20, elongation=1.5, texture=0.30)
@@ -54,6 +57,11 @@ class PhantomSettings:
     the default of the field of view: one thigh sarcoma, and for the whole body six smaller ones of 10 to 37 mm besides.
     `anatomy` is an organ label map (path or image) that replaces the procedural organs; default lesions whose place it
     does not show (no thighs, no neck) are left out.
+
+    `scattered` lesions are drawn from the seed anywhere in the body (`petctfusion.phantom.scatter`) instead of those of
+    `lesions`. `uptake` sets the mean SUVbw of tissues that are otherwise drawn from the seed, `fat` is the thickness
+    factor of the subcutaneous fat around an organ map, and in the PET the body lies `misregistration_mm` (x, y, z) from
+    where the CT has it.
     """
 
     seed: int = 0
@@ -67,6 +75,10 @@ class PhantomSettings:
     ct_noise_hu: float = 12.0
     arms: bool = True
     lesions: tuple[LesionSpec, ...] | None = None
+    scattered: int = 0
+    uptake: tuple[tuple[Label, float], ...] = ()
+    fat: float = 1.0
+    misregistration_mm: tuple[float, float, float] = (0.0, 0.0, 0.0)
     anatomy: Path | sitk.Image | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
@@ -78,8 +90,10 @@ class PhantomSettings:
         numbers = (*self.ct_spacing_mm, *self.pet_spacing_mm, self.psf_fwhm_mm, self.fine_mm or 1.0)
         if min(numbers) <= 0:
             raise BadInputError("A spacing or width of the phantom is not positive.", "Give lengths above 0 mm.")
-        if min(self.liver_cov, self.ct_noise_hu, self.margin_mm, self.seed) < 0:
-            raise BadInputError("A noise level, margin or seed of the phantom is negative.", "Give 0 or more.")
+        if min(self.liver_cov, self.ct_noise_hu, self.margin_mm, self.seed, self.scattered) < 0:
+            raise BadInputError(
+                "A noise level, margin, seed or number of lesions of the phantom is negative.", "Give 0 or more."
+            )
 
     @property
     def fine_spacing_mm(self) -> float:
@@ -93,13 +107,20 @@ class PhantomSettings:
         """The lesions asked for, or the default of the field of view."""
         if self.lesions is not None:
             return self.lesions
+        if self.scattered:
+            return ()
         return WHOLE_BODY_LESIONS if self.field_of_view == "whole-body" else (SARCOMA,)
 
     def to_json(self) -> dict[str, Any]:
         """Plain values; an anatomy is named by its file, an image by the word `image`."""
-        plain = {key: value for key, value in asdict_without_image(self).items() if key not in ("anatomy", "lesions")}
+        plain = {
+            key: value
+            for key, value in asdict_without_image(self).items()
+            if key not in ("anatomy", "lesions", "uptake")
+        }
         if self.anatomy is not None:
             plain["anatomy"] = self.anatomy.name if isinstance(self.anatomy, Path) else "image"
+        plain["uptake"] = {TISSUES[label].name: suv for label, suv in self.uptake}
         plain["fine_mm"] = self.fine_spacing_mm
         plain["lesions_asked"] = None if self.lesions is None else [asdict(one) for one in self.lesions]
         return plain

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import IntEnum
 
@@ -105,12 +106,16 @@ TISSUES: dict[Label, Tissue] = {
 }
 
 
-def patient_tissues(generator: np.random.Generator) -> dict[Label, Tissue]:
-    """The table for one patient: mean uptakes drawn log-normally around the population's (liver and lesions stay)."""
+def patient_tissues(generator: np.random.Generator, uptake: Mapping[Label, float] | None = None) -> dict[Label, Tissue]:
+    """The table for one patient: mean uptakes drawn log-normally around the population's (liver and lesions stay).
+
+    `uptake` sets the mean SUVbw of some tissues instead.
+    """
+    known = uptake or {}
     drawn = {}
     for label, tissue in TISSUES.items():
         factor = float(np.exp(generator.normal() * tissue.between_patients))
-        drawn[label] = replace(tissue, suv_mean=tissue.suv_mean * factor)
+        drawn[label] = replace(tissue, suv_mean=known.get(label, tissue.suv_mean * factor))
     return drawn
 
 

@@ -1,0 +1,39 @@
+"""The run behind `petctfusion phantom --cohort`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+
+from petctfusion.cli.command import UsageError
+from petctfusion.cli.exits import OK
+from petctfusion.cli.progress import ProgressDisplay
+from petctfusion.phantom.cohort import CohortSettings, make_cohort
+
+
+def make_all(args: argparse.Namespace) -> int:
+    """Makes what is missing, prints the counts and the table's path."""
+    if args.maps is None:
+        raise UsageError("A cohort needs organ maps to be drawn around.", "Add --maps DIR.")
+    if args.anatomy is not None or args.measure or args.view != "whole-body":
+        raise UsageError("--anatomy, --measure and --view are for a single phantom.", "Leave them out.")
+    if args.jobs < 1:
+        raise UsageError(f"--jobs is {args.jobs}.", "Give 1 or more.")
+    settings = CohortSettings(args.cohort, args.seed, args.negatives)
+    started = time.monotonic()
+    with ProgressDisplay() as display:
+
+        def report(done: int, total: int) -> None:
+            display.update(done, total, "simulate", (time.monotonic() - started) * (total - done) / done)
+
+        cohort = make_cohort(args.maps, args.output, settings, args.jobs, report)
+    for one in cohort.skipped:
+        print(f"warning: {one}", file=sys.stderr)
+    if args.json:
+        skipped = [{"name": o.member.name, "message": o.message, "hint": o.hint} for o in cohort.skipped]
+        print(json.dumps({"table": str(cohort.table), "phantoms": len(cohort.made), "skipped": skipped}))
+    else:
+        print("\n".join([*cohort.lines, str(cohort.table)]))
+    return OK
