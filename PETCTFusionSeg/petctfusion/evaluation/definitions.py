@@ -25,8 +25,8 @@ def definitions(settings: Settings, evaluations: Sequence[Evaluation]) -> tuple[
         ),
         (
             "NSD",
-            f"the share of both surfaces, by area, that lies within {tolerance_text(evaluations)} of the other; "
-            "one empty 0, both empty 1.",
+            f"the share of both surfaces, by area, that lies within {_tolerance(settings, evaluations)} of the "
+            "other; one empty 0, both empty 1.",
         ),
         (
             "FPV, FNV",
@@ -58,6 +58,10 @@ def cohort_definitions() -> tuple[tuple[str, str], ...]:
             f"patients drawn with replacement {RESAMPLES} times, 2.5th and 97.5th percentile, seed {SEED}.",
         ),
     )
+
+
+def _tolerance(settings: Settings, evaluations: Sequence[Evaluation]) -> str:
+    return tolerance_text(evaluations) if settings.tolerance_mm is None else f"{settings.tolerance_mm:g} mm"
 
 
 def tolerance_text(evaluations: Sequence[Evaluation]) -> str:

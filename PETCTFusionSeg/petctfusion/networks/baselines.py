@@ -198,13 +198,25 @@ def resenc_unet(
         deep_supervision=deep_supervision,
     )
     body.apply(body.initialize)
+    _name_once(body)
     heads = stages - 1
     if not deep_supervision:
-        # The package makes the coarse heads in any case; parameters that no gradient reaches would be counted.
-        body.decoder.seg_layers = body.decoder.seg_layers[-1:]
+        # The package makes the coarse heads in any case; parameters that no gradient reaches would be counted. The
+        # finest keeps its name, so that weights trained with deep supervision fit.
+        for level in range(heads - 1):
+            body.decoder.seg_layers[level] = nn.Identity()
         return ScaledNetwork(spatial_dims, modalities, body, 2 ** (stages - 1))
     raw = [0.5**level for level in range(heads - 1)] + [0.0 if heads > 1 else 1.0]
     return ScaledNetwork(spatial_dims, modalities, body, 2 ** (stages - 1), tuple(weight / sum(raw) for weight in raw))
+
+
+def _name_once(body: nn.Module) -> None:
+    """Leaves one name for every weight: the package registers most of them two to four times, and so would a file."""
+    body.decoder.encoder = None  # type: ignore[union-attr,assignment]
+    for module in body.modules():
+        if hasattr(module, "all_modules"):
+            for name in [name for name, _ in module.named_children() if name != "all_modules"]:
+                delattr(module, name)
 
 
 def _check(spatial_dims: int, classes: int) -> None:

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
+from functools import cached_property
 
 import numpy as np
 import SimpleITK as sitk
 from numpy.typing import NDArray
+from scipy import ndimage
 
-from petctfusion.training.datasets.sts import StsPatient
 from petctfusion.volumes.grid import CT_AIR_HU, PET_AIR_SUV, common_grid, resample_image
 
 AIR = {"CT": CT_AIR_HU, "PET": PET_AIR_SUV}
@@ -29,8 +28,17 @@ class Case:
 
     @property
     def box(self) -> NDArray[np.float64]:
-        """First and last contour voxel, edges, (2, 3) in (z, y, x) index units."""
+        """First and last contour voxel, edges, (2, 3) in (z, y, x) index units; without tumour the whole volume."""
+        if not len(self.foreground):
+            return np.stack([np.full(3, -0.5), np.asarray(self.contour.shape) - 0.5])
         return np.stack([self.foreground.min(axis=0) - 0.5, self.foreground.max(axis=0) + 0.5])
+
+    @cached_property
+    def lesions(self) -> list[NDArray[np.int64]]:
+        """`foreground` lesion by lesion, 18-connected."""
+        parts, count = ndimage.label(self.contour >= 0.5, ndimage.generate_binary_structure(3, 2))
+        numbers = parts[tuple(self.foreground.T)]
+        return [self.foreground[numbers == number] for number in range(1, count + 1)]
 
 
 def make_case(
@@ -50,19 +58,3 @@ def make_case(
     share = np.clip(share, 0.0, 1.0).astype(np.float32)
     foreground = np.argwhere(share >= 0.5)
     return Case(name, np.stack(channels).astype(np.float32), share, foreground, grid.spacing_zyx)
-
-
-def load_sts_cases(
-    patients: list[StsPatient], spacing_mm: tuple[float, float, float], clip: Mapping[str, tuple[float, float]]
-) -> list[Case]:
-    """All patients, read and resampled in parallel, in the given order."""
-
-    def load(patient: StsPatient) -> Case:
-        volumes = {kind: read(patient.file(kind)) for kind in ("CT", "PET")}  # type: ignore[arg-type]
-        return make_case(patient.name, volumes, read(patient.training_contour), spacing_mm, clip)
-
-    def read(path: Path) -> sitk.Image:
-        return sitk.ReadImage(str(path))
-
-    with ThreadPoolExecutor(2) as pool:
-        return list(pool.map(load, patients))

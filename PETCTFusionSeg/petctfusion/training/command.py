@@ -3,39 +3,45 @@
 from __future__ import annotations
 
 import argparse
-import sys
+import os
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from petctfusion.errors import BadInputError
-
-if TYPE_CHECKING:
-    from petctfusion.training.trainer import TrainingProgress
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `petctfusion train`."""
+    from petctfusion.training.datasets.registry import KINDS
+
+    kinds = "; ".join(f"{name}: {kind.layout}" for name, kind in KINDS.items())
     parser.add_argument("recipe", help="name of a recipe of the package (see --list) or a TOML file", nargs="?")
     parser.add_argument("--list", action="store_true", help="list the recipes of the package and stop")
-    parser.add_argument(
-        "--data", type=Path, help="folder of the sarcoma collection: split.json, margins.json, STS_nnn/"
-    )
+    parser.add_argument("--data", type=Path, help=f"folder of the data set (for csv the table). {kinds}")
+    parser.add_argument("--kind", choices=list(KINDS), default="sts", help="layout of the data set (default: sts)")
+    parser.add_argument("--label", help="the one label, segment or ROI to learn (default: all tumour)")
     parser.add_argument(
         "--output", type=Path, default=Path("runs/train"), help="folder of the run; continued if it exists"
     )
     parser.add_argument("--model-output", type=Path, help="write the finished model here (default: OUTPUT/model)")
     parser.add_argument("--model-version", default="1.0.0", help="version in the model card")
+    parser.add_argument("--folds", type=int, help="deal the patients into so many folds instead of the set's own split")
+    parser.add_argument("--fold", type=int, help="train this fold only, from 0 (default: all of them in turn)")
     parser.add_argument("--steps", type=int, help="instead of the recipe's number of steps")
     parser.add_argument("--seed", type=int, help="instead of the recipe's seed")
+    parser.add_argument("--precision", help="instead of the recipe's: float32, bfloat16 or auto")
     parser.add_argument(
         "--stop-at", type=int, help="stop after this step (the run can be continued); no model is written"
     )
-    parser.add_argument("--device", default="cpu", help="cpu (default) or cuda:N")
+    parser.add_argument("--cache", type=Path, help="folder of the prepared cases (default: OUTPUT/cache)")
+    parser.add_argument("--jobs", type=int, default=2, help="patients prepared at a time (default: 2)")
+    parser.add_argument("--device", default="cpu", help="cpu (default), auto, cuda or cuda:N")
     parser.add_argument("--threads", type=int, default=2, help="CPU threads; another number may change the last bits")
 
 
 def run(args: argparse.Namespace) -> int:
     """Train, calibrate on the tuning patients, write the model folder; prints its weights' sha256."""
+    # Read when torch is loaded: a thread that spins while it waits takes a core from its neighbours, drawing included.
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     from petctfusion.training.recipe import read_recipe, recipe_names
 
     if args.list:
@@ -43,61 +49,53 @@ def run(args: argparse.Namespace) -> int:
         return 0
     if args.recipe is None or args.data is None:
         raise BadInputError("A recipe and --data are needed.", "See petctfusion train --help.")
-    from petctfusion.training.session import train_sts
+    _check_numbers(args)
+    recipe = read_recipe(args.recipe, steps=args.steps, seed=args.seed, precision=args.precision)
+    from petctfusion.training.material import FOLD_SEED, TrainingData
+    from petctfusion.training.progress import TrainingDisplay
+    from petctfusion.training.session import RunSettings, train_model
 
-    recipe = read_recipe(args.recipe, steps=args.steps, seed=args.seed)
-    with _Bar(recipe.steps) as bar:
-        outcome = train_sts(
-            recipe,
-            data=args.data,
-            folder=args.output,
-            model_folder=args.model_output or args.output / "model",
+    for fold in _folds(args):
+        data = TrainingData(args.kind, args.data, args.label, None if fold is None else (fold, args.folds, FOLD_SEED))
+        settings = RunSettings(
+            folder=_of_fold(args.output, fold),
+            model_folder=None if args.model_output is None else _of_fold(args.model_output, fold),
             version=args.model_version,
             device=args.device,
             threads=args.threads,
+            jobs=args.jobs,
+            cache=args.cache or args.output / "cache",
             stop_at=args.stop_at,
-            report=bar.update,
-            say=bar.say,
         )
-    print(f"weights sha256 {outcome.sha256}")  # noqa: T201
-    if outcome.model_folder is not None:
-        print(f"model {outcome.model_folder}")  # noqa: T201
+        with TrainingDisplay() as display:
+            outcome = train_model(recipe, data, settings, display.update, display.say)
+        if os.environ.get("RANK", "0") == "0":
+            _tell(outcome.sha256, outcome.model_folder)
     return 0
 
 
-class _Bar:
-    """tqdm on a terminal, a plain line every hundred steps in a pipe."""
+def _tell(sha256: str, model: Path | None) -> None:
+    print(f"weights sha256 {sha256}", flush=True)  # noqa: T201
+    if model is not None:
+        print(f"model {model}", flush=True)  # noqa: T201
 
-    def __init__(self, steps: int) -> None:
-        from tqdm import tqdm
 
-        self._terminal = sys.stderr.isatty()
-        self._bar = tqdm(total=steps, unit="step", disable=not self._terminal)
-        self._loss = 0.0
-        self._seconds = 0.0
+def _folds(args: argparse.Namespace) -> list[int | None]:
+    if args.folds is None:
+        if args.fold is not None:
+            raise BadInputError("--fold needs --folds.", "Say how many folds there are: --folds 5 --fold 0.")
+        return [None]
+    if args.fold is not None and not 0 <= args.fold < args.folds:
+        raise BadInputError(f"There is no fold {args.fold} of {args.folds}.", "Folds are counted from 0.")
+    return list(range(args.folds)) if args.fold is None else [args.fold]
 
-    def __enter__(self) -> _Bar:
-        return self
 
-    def __exit__(self, *_: object) -> None:
-        self._bar.close()
+def _of_fold(folder: Path, fold: int | None) -> Path:
+    return folder if fold is None else folder / f"fold_{fold}"
 
-    def update(self, progress: TrainingProgress) -> None:
-        """One step is done."""
-        weight = 0.02 if self._loss else 1.0
-        self._loss += weight * (progress.loss - self._loss)
-        self._seconds += weight * (progress.seconds_per_step - self._seconds)
-        self._bar.update(progress.step - self._bar.n)
-        self._bar.set_postfix(loss=f"{self._loss:.3f}")
-        if not self._terminal and progress.step % 100 == 0:
-            left = (progress.steps - progress.step) * self._seconds / 60
-            self.say(f"step {progress.step}/{progress.steps} loss {self._loss:.4f} about {left:.0f} min left")
-        if progress.score is not None:
-            self.say(
-                f"step {progress.step}: tuning Dice {progress.score.as_is:.3f} as is, "
-                f"{progress.score.recropped:.3f} re-cropped"
-            )
 
-    def say(self, line: str) -> None:
-        """A line beside the bar."""
-        self._bar.write(line, file=sys.stderr)
+def _check_numbers(args: argparse.Namespace) -> None:
+    for name in ("steps", "stop_at", "jobs", "threads", "folds"):
+        value = getattr(args, name)
+        if value is not None and value < 1:
+            raise BadInputError(f"--{name.replace('_', '-')} {value} makes no sense.", "Give a number of 1 or more.")

@@ -50,13 +50,13 @@ def draw_patch(case: Case, settings: PatchSettings, rng: np.random.Generator) ->
     for index, kind in enumerate(settings.modalities):
         at = points if kind == drawn_on else misregistered(points, centre, spacing, change, rng)
         air = AIR.get(kind, 0.0)
-        values = _sample(torch.from_numpy(case.image[index]) - air, at)
+        values = _sample(case.image[index], at, air)
         inside = _inside(at, window)
         values = values * inside + air
         channels.append(changed(kind, values, inside, spacing, change, rng))
     image = torch.stack(channels)
     image = without_one(image, settings.modalities, settings.optional, change.modality_dropout_probability, rng)
-    target = _sample(torch.from_numpy(case.contour), points) * _inside(points, window)
+    target = _sample(case.contour, points) * _inside(points, window)
     return Patch(image, target[None])
 
 
@@ -82,7 +82,10 @@ def _patch_centre(
     """Near a contour voxel, or where a sliding window could stand over the field of view."""
     patch = np.asarray(s.patch, dtype=np.float64)
     if rng.random() < s.augmentation.foreground_probability and len(case.foreground):
-        voxel = case.foreground[rng.integers(len(case.foreground))]
+        voxels = case.foreground
+        if s.augmentation.lesions_alike:
+            voxels = case.lesions[rng.integers(len(case.lesions))]
+        voxel = voxels[rng.integers(len(voxels))]
         return np.asarray(voxel + rng.uniform(-0.3, 0.3, 3) * patch)
     # A sliding window is centred over a field of view smaller than itself, and stays within a larger one.
     slack = np.maximum(0.0, (window[1] - window[0] - patch) / 2)
@@ -90,14 +93,31 @@ def _patch_centre(
     return np.asarray(middle + rng.uniform(-1.0, 1.0, 3) * (slack + 0.1 * patch))
 
 
-def _sample(volume: torch.Tensor, points: torch.Tensor) -> torch.Tensor:
-    """Linear interpolation of (z, y, x) at index points (..., 3); zero outside."""
+def _sample(volume: NDArray[np.float32], points: torch.Tensor, air: float = 0.0) -> torch.Tensor:
+    """Linear interpolation of (z, y, x) minus `air` at index points (..., 3); zero outside.
+
+    Only the box that `points` look at is read, so that a whole body costs as much as a crop (and stays on disk if it is
+    memory-mapped); the rest of `above` is never filled, and never looked at. The grid stays that of the whole volume:
+    coordinates of a smaller one would round to other last bits.
+    """
+    box = _looked_at(points, volume.shape)
+    above = torch.empty(volume.shape)
+    above[box] = torch.from_numpy(volume[box] - np.float32(air))
     size = torch.tensor(volume.shape, dtype=torch.float32)
     grid = ((2 * points + 1) / size - 1).flip(-1)
     sampled = torch.nn.functional.grid_sample(
-        volume[None, None], grid[None], mode="bilinear", padding_mode="zeros", align_corners=False
+        above[None, None], grid[None], mode="bilinear", padding_mode="zeros", align_corners=False
     )
     return sampled[0, 0]
+
+
+def _looked_at(points: torch.Tensor, shape: tuple[int, ...]) -> tuple[slice, ...]:
+    """The voxels that interpolation at `points` may read, one more on each side for the rounding of coordinates."""
+    flat = points.reshape(-1, 3)
+    low, high = flat.amin(dim=0).floor().tolist(), flat.amax(dim=0).floor().tolist()
+    return tuple(
+        slice(min(n, max(0, int(a) - 1)), max(0, min(n, int(b) + 3))) for a, b, n in zip(low, high, shape, strict=True)
+    )
 
 
 def _inside(points: torch.Tensor, window: NDArray[np.float64]) -> torch.Tensor:

@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from petctfusion.errors import BadInputError
+from petctfusion.training.about import About
 from petctfusion.training.augmentation import Augmentation
 from petctfusion.training.loss_settings import LossSettings
+from petctfusion.training.objective_settings import ObjectiveSettings
 from petctfusion.training.schedules import require_schedule
-from petctfusion.training.settings import read_table
+from petctfusion.training.settings import did_you_mean, read_table
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -19,11 +21,18 @@ else:
     import tomli as tomllib
 
 _RECIPES = Path(__file__).parent / "recipes"
+KEEP = ("last", "best")
+PRECISIONS = ("float32", "bfloat16", "auto")
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """Everything that decides the weights, except the data. Lengths in mm, arrays in (z, y, x)."""
+    """Everything that decides the weights, except the data. Lengths in mm, arrays in (z, y, x).
+
+    `patience_scores`: training ends after so many tuning scores in a row without a better one, 0 for never. `keep`: the
+    averaged weights of the "last" step or of the "best" tuning score. `precision` of the network's forward and backward
+    pass: "float32", "bfloat16", or "auto", which is bfloat16 where the hardware has it.
+    """
 
     name: str
     title: str
@@ -45,11 +54,28 @@ class Recipe:
     ema_decay: float = 0.999
     score_every: int = 500
     checkpoint_every: int = 100
+    patience_scores: int = 0
+    keep: str = "last"
+    precision: str = "float32"
+    about: About = field(default_factory=About)
     loss: LossSettings = field(default_factory=LossSettings)
+    objective: ObjectiveSettings = field(default_factory=ObjectiveSettings)
     augmentation: Augmentation = field(default_factory=Augmentation)
 
     def __post_init__(self) -> None:
         require_schedule(self.schedule, self.polynomial_power)
+        for name, known in (("keep", KEEP), ("precision", PRECISIONS)):
+            if getattr(self, name) not in known:
+                raise BadInputError(
+                    f"{name} = {getattr(self, name)!r} is not known.", did_you_mean(getattr(self, name), known)
+                )
+        for name in ("steps", "batch", "score_every", "checkpoint_every"):
+            if getattr(self, name) < 1:
+                raise BadInputError(f"{name} = {getattr(self, name)} must be 1 or more.", "Correct the recipe.")
+        if self.patience_scores < 0:
+            raise BadInputError("patience_scores must be 0 or more.", "0 trains to the last step.")
+        if not self.clip:
+            raise BadInputError("The recipe names no modality.", "Give each its limits in [clip], in order.")
 
     @property
     def modalities(self) -> tuple[str, ...]:

@@ -1,55 +1,92 @@
-"""A plain trainer: deterministic by seed, killed at any point and resumed to the same weights on a CPU.
+"""The trainer: deterministic by seed, killed at any point and resumed to the same weights on a CPU.
 
 Every random number of step n comes from (seed, n), so a resumed run needs no generator state; the checkpoint holds
-weights, their moving average, the optimiser and the step, and is replaced atomically.
+weights, their moving average, the optimiser, the best tuning score and the step, and is replaced atomically.
 """
 
 from __future__ import annotations
 
-import csv
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
 
-from petctfusion.networks import build
-from petctfusion.networks.weight_decay import decays
+from petctfusion.errors import BadInputError, OutOfMemoryError
+from petctfusion.inference.memory_ladder import is_out_of_memory
 from petctfusion.training.augmentation.fitness import require_fit
 from petctfusion.training.cases import Case
-from petctfusion.training.losses import deep_supervision_loss
-from petctfusion.training.patches import PatchSettings, draw_patch
+from petctfusion.training.checkpoint import identity, read_checkpoint, write_checkpoint
+from petctfusion.training.distributed import ObjectiveModule, Team, shared
+from petctfusion.training.feed import Feed
+from petctfusion.training.logs import STEPS, TUNING, RunLogs
+from petctfusion.training.losses import soft_dice_loss
+from petctfusion.training.objectives import objective_for
+from petctfusion.training.optimiser import adam, channels_last, network_of
+from petctfusion.training.patches import Patch, PatchSettings, draw_patch
+from petctfusion.training.precision import autocast, uses_bfloat16
 from petctfusion.training.recipe import Recipe
 from petctfusion.training.schedules import rate_factor
 from petctfusion.training.tuning import TuningScore, score_cases
+from petctfusion.training.watch import TuningWatch
 
 Report = Callable[["TrainingProgress"], None]
-_LOG, _TUNING_LOG = "log.csv", "tuning.csv"
+# A forward pass more: every 50 steps it costs less than one step in a hundred.
+_DICE_EVERY = 50
+_MOST_SKIPPED = 20
 
 
 @dataclass(frozen=True)
 class TrainingProgress:
-    """What the progress bar and the log show after a step; `score` only after the tuning patients were scored."""
+    """What the progress bar shows after a step.
+
+    `loss` is nan for a step that was skipped. `dice`: soft Dice of the batch, now and then; `score` only after the
+    tuning patients were scored. `seconds_per_step` without that scoring.
+    """
 
     step: int
     steps: int
     loss: float
     seconds_per_step: float
+    batch: int = 1
+    dice: float | None = None
     score: TuningScore | None = None
+    skipped: int = 0
 
 
 class Trainer:
-    """Trains the network of a recipe on cases; `folder` receives checkpoint.pt, log.csv and tuning.csv."""
+    """Trains the network of a recipe on cases; `folder` receives checkpoint.pt, log.csv, tuning.csv and events.
 
-    def __init__(self, recipe: Recipe, train: list[Case], tune: list[Case], folder: Path, device: str = "cpu") -> None:
+    `device`: "cpu" or "cuda:N". `team`: the processes that share each batch. `events`: curves for TensorBoard.
+    `drawing_threads` draw patches beside the step. Raises `BadInputError` when recipe, network, cases and checkpoint do
+    not suit each other.
+    """
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        train: list[Case],
+        tune: list[Case],
+        folder: Path,
+        device: str = "cpu",
+        team: Team | None = None,
+        events: bool = False,
+        drawing_threads: int = 1,
+        say: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        if not train:
+            raise BadInputError("There is no patient to learn from.", "Give a data set with patients for training.")
         self.recipe, self.train, self.tune, self.folder, self.device = recipe, train, tune, folder, device
+        self.team, self._drawing_threads = team or Team(), drawing_threads
+        self._indices = self.team.share(recipe.batch)
         torch.manual_seed(recipe.seed)
-        self.network = build(recipe.network, **recipe.arguments).to(device)
-        self.network.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
+        self.network = channels_last(network_of(recipe).to(device))
+        self._flat = recipe.patch[0] == 1
+        self._format = torch.channels_last if self._flat else torch.channels_last_3d
         require_fit(recipe.augmentation, self.network, recipe.modalities)
         optional = tuple(getattr(self.network, "optional_modalities", ()))
         self.patches = PatchSettings(recipe.patch, recipe.modalities, recipe.augmentation, optional)
@@ -57,62 +94,136 @@ class Trainer:
             self.network,
             multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(recipe.ema_decay),  # type: ignore[no-untyped-call]
         )
-        self.optimiser = torch.optim.AdamW(self._parameter_groups(), lr=recipe.learning_rate)
-        self.step = 0
+        self.optimiser = adam(recipe, self.network)
+        self.loss = shared(ObjectiveModule(objective_for(recipe, self.network), self.network), self.team)
+        self.half = uses_bfloat16(recipe.precision, device)
+        self.watch = TuningWatch(recipe.patience_scores, recipe.keep == "best")
+        self.step, self.skipped, self.skipped_in_a_row, self.seconds = 0, 0, 0, 0.0
+        self._ended = False
         folder.mkdir(parents=True, exist_ok=True)
         if self.checkpoint.exists():
             self._resume()
+        self.logs = RunLogs(folder, self.step, events, say) if self.team.is_first else None
 
     @property
     def checkpoint(self) -> Path:
         """Where the state of the run is kept."""
         return self.folder / "checkpoint.pt"
 
+    @property
+    def is_finished(self) -> bool:
+        """Whether the last step is done, or the tuning score has not risen for too long."""
+        return self.step >= self.recipe.steps or self._ended
+
     def run(self, report: Report, stop_at: int | None = None) -> None:
-        """Train to the recipe's last step (or `stop_at`), with a checkpoint at the end."""
+        """Train to the recipe's last step (or `stop_at`, or the early stop), with a checkpoint at the end.
+
+        Raises `BadInputError` after many steps without a finite loss, `OutOfMemoryError`, and `OutputError` when
+        checkpoint or logs cannot be written; the last good checkpoint stays.
+        """
         last = min(self.recipe.steps, stop_at or self.recipe.steps)
-        while self.step < last:
-            started = time.perf_counter()
-            loss = self._one_step()
-            self.step += 1
-            score = None
-            if self.tune and (self.step % self.recipe.score_every == 0 or self.step == self.recipe.steps):
-                score = score_cases(self.average.module, self.tune, self.recipe.patch, self.device)
-                self._log(_TUNING_LOG, {"step": self.step, **score.row()})
-            progress = TrainingProgress(self.step, self.recipe.steps, loss, time.perf_counter() - started, score)
-            self._log(_LOG, {"step": self.step, "loss": f"{loss:.6f}", "lr": f"{self._rate_factor():.6f}"})
-            if self.step % self.recipe.checkpoint_every == 0 or self.step == last:
-                self._save()
-            report(progress)
+        with Feed(self._draw, self._indices, last, self._drawing_threads) as feed:
+            while self.step < last and not self._ended:
+                progress = self._advance(feed, last)
+                if self.logs is not None:
+                    report(progress)
+        if self.logs is not None:
+            self.logs.close()
+
+    def weights(self) -> dict[str, torch.Tensor]:
+        """What is scored and shipped, on the CPU: the moving average, of the last step or of the best tuning score."""
+        if self.watch.keeps_weights and self.watch.weights is not None:
+            return self.watch.weights
+        return self.averaged_weights()
 
     def averaged_weights(self) -> dict[str, torch.Tensor]:
-        """The moving average of the weights, on the CPU: what is scored and shipped."""
+        """The moving average of the weights after the last step, on the CPU."""
         return {name: tensor.detach().cpu().clone() for name, tensor in self.average.module.state_dict().items()}
 
-    def _one_step(self) -> float:
-        batch = [self._draw(index) for index in range(self.recipe.batch)]
-        image = torch.stack([patch.image for patch in batch]).to(self.device, memory_format=torch.channels_last_3d)
-        target = torch.stack([patch.target for patch in batch]).to(self.device)
+    def _advance(self, feed: Feed[Patch], last: int) -> TrainingProgress:
+        """One step with all that follows from it: score, rows, checkpoint."""
+        started = time.perf_counter()
+        loss, dice = self._one_step(feed)
+        taken = time.perf_counter() - started
+        self.step += 1
+        self.seconds += taken
+        score = None
+        if self.tune and (self.step % self.recipe.score_every == 0 or self.step == self.recipe.steps):
+            score = self._score()
+        if self.logs is not None:
+            self._log(self.logs, loss, dice, score)
+            if self.step % self.recipe.checkpoint_every == 0 or self.step == last or self._ended:
+                self.logs.flush()
+                self._save()
+        return TrainingProgress(self.step, self.recipe.steps, loss, taken, self.recipe.batch, dice, score, self.skipped)
+
+    def _one_step(self, feed: Feed[Patch]) -> tuple[float, float | None]:
+        """Loss and, now and then, soft Dice of the batch."""
+        try:
+            image, target = self._batch(feed)
+            # Dropout too must not depend on what went before.
+            torch.manual_seed(self.recipe.seed * 1_000_003 + self.step * self.team.size + self.team.rank)
+            loss = self._learn(image, target)
+            wants_dice = self.team.is_first and (self.step + 1) % _DICE_EVERY == 0
+            return loss, self._dice(image, target) if wants_dice else None
+        except (MemoryError, RuntimeError) as error:
+            if not is_out_of_memory(error):
+                raise
+            size = " x ".join(str(n) for n in self.recipe.patch)
+            raise OutOfMemoryError(
+                f"There is not enough memory for a step of {len(self._indices)} patches of {size} voxels.",
+                "Lower batch or patch in the recipe, or close other programs.",
+            ) from error
+
+    def _learn(self, image: torch.Tensor, target: torch.Tensor) -> float:
+        """One step of the optimiser; one whose loss or gradient is not finite is skipped, and nan comes back."""
         for group in self.optimiser.param_groups:
             group["lr"] = group["base_rate"] * self._rate_factor()
         self.network.train()
-        level_weights = getattr(self.network, "level_weights", None)
-        loss = deep_supervision_loss(self._levels(image), target, self.recipe.loss, level_weights)
+        with autocast(self.half, self.device):
+            loss = self.loss(image, target)
+        # Gradients are averaged over processes: a share that is not the n-th part of the batch weighs as it is large.
+        weight = len(self._indices) * self.team.size / self.recipe.batch
         self.optimiser.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        nn.utils.clip_grad_norm_(self.network.parameters(), self.recipe.gradient_clip)
+        (loss if weight == 1 else loss * weight).backward()
+        norm = nn.utils.clip_grad_norm_(self.network.parameters(), self.recipe.gradient_clip)
+        value = self.team.summed(float(loss.detach()) * weight, self.device) / self.team.size
+        if not (math.isfinite(value) and math.isfinite(float(norm))):
+            self._skip()
+            return math.nan
+        self.skipped_in_a_row = 0
         self.optimiser.step()
         self.average.update_parameters(self.network)
-        return float(loss.detach())
+        return value
 
-    def _levels(self, image: torch.Tensor) -> list[torch.Tensor]:
-        forward_levels = getattr(self.network, "forward_levels", None)
-        return forward_levels(image) if forward_levels is not None else [self.network(image)]
+    def _skip(self) -> None:
+        # The forward pass of a BatchNorm has already taken in what was not finite; the average holds it as it was.
+        for mine, before in zip(self.network.buffers(), self.average.module.buffers(), strict=True):
+            mine.copy_(before)
+        self.skipped += 1
+        self.skipped_in_a_row += 1
+        if self.skipped_in_a_row >= _MOST_SKIPPED:
+            raise BadInputError(
+                f"The loss was not a finite number in {_MOST_SKIPPED} steps in a row, up to step {self.step + 1}.",
+                'Lower learning_rate or gradient_clip in the recipe, or set precision = "float32".',
+            )
 
-    def _draw(self, index: int) -> Any:
-        rng = np.random.default_rng([self.recipe.seed, self.step, index])
+    def _dice(self, image: torch.Tensor, target: torch.Tensor) -> float:
+        self.network.eval()
+        with torch.no_grad(), autocast(self.half, self.device):
+            return 1 - float(soft_dice_loss(self.network(image), target))
+
+    def _batch(self, feed: Feed[Patch]) -> tuple[torch.Tensor, torch.Tensor]:
+        drawn = feed.batch(self.step)
+        image, target = torch.stack([one.image for one in drawn]), torch.stack([one.target for one in drawn])
+        if self._flat:
+            image, target = image[:, :, 0], target[:, :, 0]
+        return image.to(self.device, memory_format=self._format), target.to(self.device)
+
+    def _draw(self, step: int, index: int) -> Patch:
+        rng = np.random.default_rng([self.recipe.seed, step, index])
         # A shuffled deck of patients a round: every patient is seen equally often.
-        drawn = self.step * self.recipe.batch + index
+        drawn = step * self.recipe.batch + index
         deck = np.random.default_rng([self.recipe.seed, 7, drawn // len(self.train)]).permutation(len(self.train))
         return draw_patch(self.train[deck[drawn % len(self.train)]], self.patches, rng)
 
@@ -120,55 +231,48 @@ class Trainer:
         r = self.recipe
         return rate_factor(r.schedule, self.step, r.steps, r.warm_up_steps, r.polynomial_power)
 
-    def _parameter_groups(self) -> list[dict[str, Any]]:
-        """Zero layers (physical units) and what `decays` excepts without weight decay; zero layers at a lower rate."""
-        recipe = self.recipe
-        physical = set(getattr(self.network, "physical_parameters", list)())
-        others = [(name, p) for name, p in self.network.named_parameters() if p not in physical]
-        groups = (
-            ([p for name, p in others if decays(name, p)], recipe.learning_rate, recipe.weight_decay),
-            ([p for name, p in others if not decays(name, p)], recipe.learning_rate, 0.0),
-            (list(physical & set(self.network.parameters())), recipe.learning_rate * recipe.physical_rate_factor, 0.0),
-        )
-        ordered = {id(p): i for i, p in enumerate(self.network.parameters())}
-        return [
-            {"params": sorted(ps, key=lambda p: ordered[id(p)]), "lr": rate, "base_rate": rate, "weight_decay": decay}
-            for ps, rate, decay in groups
-            if ps
-        ]
+    def _score(self) -> TuningScore | None:
+        """Scored by the first of the team; all of it ends when that one says so."""
+        score = None
+        if self.team.is_first:
+            recipe = self.recipe
+            score = score_cases(self.average.module, self.tune, recipe.patch, recipe.modalities, self.device)
+            self.watch.see(self.step, score.mean, self.averaged_weights())
+        self._ended = self.team.as_the_first_says(self.watch.is_over, self.device)
+        return score
+
+    def _log(self, logs: RunLogs, loss: float, dice: float | None, score: TuningScore | None) -> None:
+        rate = self._rate_factor()
+        shown = "" if dice is None else f"{dice:.4f}"
+        logs.row(STEPS, self.step, {"loss": f"{loss:.6f}", "lr": f"{rate:.6f}", "dice": shown})
+        points = {"loss": loss, "learning rate": rate * self.recipe.learning_rate}
+        if dice is not None:
+            points["batch/soft Dice"] = dice
+        if score is not None:
+            logs.row(TUNING, self.step, score.row())
+            points |= {"tuning/Dice as is": score.as_is, "tuning/Dice re-cropped": score.recropped}
+        logs.points(self.step, points)
 
     def _save(self) -> None:
         state = {
+            "recipe": identity(self.recipe),
+            "patients": [case.name for case in self.train],
             "step": self.step,
+            "skipped": [self.skipped, self.skipped_in_a_row],
+            "seconds": self.seconds,
+            "watch": self.watch.state(),
             "network": self.network.state_dict(),
             "average": self.average.state_dict(),
             "optimiser": self.optimiser.state_dict(),
         }
-        temporary = self.checkpoint.with_suffix(".part")
-        torch.save(state, temporary)
-        temporary.replace(self.checkpoint)
+        write_checkpoint(self.checkpoint, state)
 
     def _resume(self) -> None:
-        state = torch.load(self.checkpoint, map_location=self.device, weights_only=True)
+        state = read_checkpoint(self.checkpoint, self.recipe, [case.name for case in self.train], self.device)
         self.network.load_state_dict(state["network"])
         self.average.load_state_dict(state["average"])
         self.optimiser.load_state_dict(state["optimiser"])
-        self.step = int(state["step"])
-        for name in (_LOG, _TUNING_LOG):
-            self._forget_later_rows(self.folder / name)
-
-    def _forget_later_rows(self, path: Path) -> None:
-        """Steps after the checkpoint are done again: their rows would stand twice."""
-        if path.exists():
-            header, *rows = path.read_text().splitlines()
-            kept = [row for row in rows if int(row.partition(",")[0]) <= self.step]
-            path.write_text("\n".join([header, *kept]) + "\n")
-
-    def _log(self, name: str, row: dict[str, Any]) -> None:
-        path = self.folder / name
-        is_new = not path.exists()
-        with path.open("a", newline="") as file:
-            writer = csv.DictWriter(file, list(row))
-            if is_new:
-                writer.writeheader()
-            writer.writerow(row)
+        self.step, self.seconds = int(state["step"]), float(state["seconds"])
+        self.skipped, self.skipped_in_a_row = state["skipped"]
+        self.watch.restore(state["watch"])
+        self._ended = self.watch.is_over

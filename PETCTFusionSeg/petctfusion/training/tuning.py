@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,11 +18,19 @@ _MARGIN_SEED = 20
 
 @dataclass(frozen=True)
 class TuningScore:
-    """Mean Dice over the tuning patients as they are and after a random re-crop, and every patient's row."""
+    """Mean Dice over the tuning patients as they are and after a random re-crop, and every patient's row.
+
+    A patient without tumour counts 1 where nothing is marked and 0 where anything is.
+    """
 
     as_is: float
     recropped: float
     rows: tuple[tuple[str, float, float], ...]
+
+    @property
+    def mean(self) -> float:
+        """Both crops count alike: what early stopping and the best weights go by."""
+        return (self.as_is + self.recropped) / 2
 
     def row(self) -> dict[str, Any]:
         """One CSV row."""
@@ -29,16 +38,19 @@ class TuningScore:
         return {"dice_as_is": f"{self.as_is:.4f}", "dice_recropped": f"{self.recropped:.4f}", **patients}
 
 
-def score_cases(network: nn.Module, cases: list[Case], patch: tuple[int, int, int], device: str) -> TuningScore:
+def score_cases(
+    network: nn.Module, cases: list[Case], patch: tuple[int, int, int], modalities: Sequence[str], device: str
+) -> TuningScore:
     """Dice at probability 0.5 on the network's grid; the re-crop draws 5 to 50 mm a side, the same at every call."""
     training = network.training
     network.eval()
+    air = [AIR.get(kind, 0.0) for kind in modalities]
     rows = []
     for number, case in enumerate(cases):
-        whole = _dice(network, case.image, case.contour, patch, device)
+        whole = _dice(network, case.image, case.contour, patch, air, device)
         box = _random_box(case, np.random.default_rng([_MARGIN_SEED, number]))
         z, y, x = box
-        cut = _dice(network, case.image[:, z, y, x], case.contour[box], patch, device)
+        cut = _dice(network, case.image[:, z, y, x], case.contour[box], patch, air, device)
         rows.append((case.name, whole, cut))
     network.train(training)
     return TuningScore(float(np.mean([r[1] for r in rows])), float(np.mean([r[2] for r in rows])), tuple(rows))
@@ -49,12 +61,13 @@ def _dice(
     image: NDArray[np.float32],
     contour: NDArray[np.float32],
     patch: tuple[int, int, int],
+    air: Sequence[float],
     device: str,
 ) -> float:
-    air = [AIR[kind] for kind in ("CT", "PET")]
     probability = predict_windows(image, network, patch=patch, air=air, device=device)[0]
     found, truth = probability >= 0.5, contour >= 0.5
-    return 2.0 * float((found & truth).sum()) / max(1.0, float(found.sum() + truth.sum()))
+    marked = float(found.sum() + truth.sum())
+    return 2.0 * float((found & truth).sum()) / marked if marked else 1.0
 
 
 def _random_box(case: Case, rng: np.random.Generator) -> tuple[slice, slice, slice]:

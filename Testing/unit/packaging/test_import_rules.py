@@ -26,7 +26,7 @@ GUI_SIDE = (
     "petctfusion.cli",
     "petctfusion.cli.segment_run",
     "petctfusion.training.command",
-    "petctfusion.training.benchmark_command",
+    "petctfusion.training.benchmark.command",
     "PETCTFusionSegLib",
 )
 # What desktop Slicer ships is numpy, scipy, SimpleITK, pydicom and vtk; these must not be needed to open the module.

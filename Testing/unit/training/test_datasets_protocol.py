@@ -5,11 +5,9 @@ import numpy as np
 import pytest
 
 from petctfusion.errors import BadInputError
-from petctfusion.training.cases import load_sts_cases, make_case
 from petctfusion.training.datasets.patient import Contour, Patient, folds, known_modality, of_split
 from petctfusion.training.datasets.reading import read_patient
 from petctfusion.training.datasets.registry import KINDS, Kind, find_patients
-from petctfusion.training.datasets.sts import sts_patients
 
 MINIATURES = {
     "sts": mini.sts,
@@ -42,18 +40,6 @@ def test_every_layout_gives_back_the_voxels_of_its_phantoms(kind, tmp_path):
 def test_the_order_of_modalities_is_the_networks(tmp_path):
     one = find_patients("nnunet", mini.nnunet(tmp_path / "d", seeds=(1,)))[0]
     assert list(read_patient(one, ("PET", "CT"))[0]) == ["PET", "CT"]
-
-
-def test_the_sarcoma_patients_become_the_same_cases_as_before(tmp_path):
-    folder = mini.sts(tmp_path)
-    clip = {"CT": (-1024.0, 3071.0), "PET": (0.0, 60.0)}
-    before = load_sts_cases(sts_patients(folder, "train"), (4.0, 4.0, 4.0), clip)[0]
-    one = of_split(find_patients("sts", folder), "train")[0]
-    volumes, contour = read_patient(one, ("CT", "PET"))
-    after = make_case(one.name, volumes, contour, (4.0, 4.0, 4.0), clip)
-    assert after.name == before.name
-    assert np.array_equal(after.image, before.image)
-    assert np.array_equal(after.contour, before.contour)
 
 
 def test_the_sarcoma_split_stays_with_its_patients(tmp_path):

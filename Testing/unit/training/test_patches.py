@@ -1,6 +1,7 @@
 """Patches: reproducible, off-centre, pretended fields of view, physical noise."""
 
 import dataclasses
+import warnings
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ import torch
 
 from petctfusion.training.augmentation import Augmentation
 from petctfusion.training.cases import AIR
-from petctfusion.training.patches import PatchSettings, draw_patch
+from petctfusion.training.patches import PatchSettings, _sample, draw_patch
 
 STILL = Augmentation(
     rotation_deg=0.0, zoom=(1.0, 1.0), elastic_probability=0.0, misregistration_mm=0.0,
@@ -80,3 +81,42 @@ def test_intensities_stay_physical_under_full_augmentation(case):
         assert patch.image[1].min() >= 0
         assert patch.target.min() >= 0
         assert patch.target.max() <= 1 + 1e-6
+
+
+def sampled_from_the_whole(volume: np.ndarray, points: torch.Tensor, air: float) -> torch.Tensor:
+    size = torch.tensor(volume.shape, dtype=torch.float32)
+    grid = ((2 * points + 1) / size - 1).flip(-1)
+    above = torch.from_numpy(volume) - air
+    return torch.nn.functional.grid_sample(above[None, None], grid[None], align_corners=False)[0, 0]
+
+
+@pytest.mark.parametrize("centre", [(12.0, 9.0, 20.0), (-3.0, 9.5, 41.0), (-40.0, 5.0, 5.0), (1e4, 1e4, 1e4)])
+def test_sampling_a_box_gives_the_bits_of_sampling_the_whole_volume(centre):
+    volume = np.random.default_rng(0).normal(0.0, 500.0, (25, 19, 43)).astype(np.float32)
+    steps = torch.stack(torch.meshgrid(*[torch.arange(-5.0, 6.0)] * 3, indexing="ij"), dim=-1)
+    points = steps @ torch.tensor([[0.9, 0.2, 0.0], [-0.3, 0.8, 0.1], [0.0, -0.1, 1.1]]) + torch.tensor(centre)
+    assert torch.equal(_sample(volume, points, -1024.0), sampled_from_the_whole(volume, points, -1024.0))
+    whole = points.round()
+    assert torch.equal(_sample(volume, whole, -1024.0), sampled_from_the_whole(volume, whole, -1024.0))
+
+
+def test_only_the_box_that_is_looked_at_is_read():
+    volume = np.full((64, 64, 64), np.nan, dtype=np.float32)
+    volume[4:14, 4:14, 4:14] = 1.0
+    points = torch.stack(torch.meshgrid(*[torch.arange(6.0, 11.0)] * 3, indexing="ij"), dim=-1) + 0.25
+    assert torch.equal(_sample(volume, points), torch.ones(5, 5, 5))
+
+
+def test_cases_on_disk_are_drawn_from_without_a_warning(case, tmp_path):
+    np.save(tmp_path / "image.npy", case.image)
+    np.save(tmp_path / "contour.npy", case.contour)
+    on_disk = dataclasses.replace(
+        case,
+        image=np.load(tmp_path / "image.npy", mmap_mode="r"),
+        contour=np.load(tmp_path / "contour.npy", mmap_mode="r"),
+    )
+    settings = PatchSettings(patch=(16, 16, 16))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        mapped = draw_patch(on_disk, settings, np.random.default_rng(3))
+    assert torch.equal(mapped.image, draw_patch(case, settings, np.random.default_rng(3)).image)

@@ -63,6 +63,14 @@ def test_a_damaged_file_is_refused_in_a_sentence(tmp_path):
         ),
         (("[augmentation]", "[loss]\ntversky = 1\n[augmentation]"), r"\[loss\], does not know tversky. Did you mean"),
         (("seed = 1", "loss = 3"), "takes loss as a table"),
+        (("seed = 1", 'keep = "bset"'), "keep = 'bset' is not known. Did you mean 'best'"),
+        (("seed = 1", 'precision = "bf16"'), "precision = 'bf16' is not known. Did you mean 'bfloat16'"),
+        (("batch = 2", "batch = 0"), "batch = 0 must be 1 or more"),
+        (("seed = 1", "patience_scores = -1"), "patience_scores must be 0 or more"),
+        (
+            ("[augmentation]", "[about]\nlicense = 'CC0'\n[augmentation]"),
+            "does not know license. Did you mean 'licence'",
+        ),
     ],
 )
 def test_a_typo_is_named_with_what_was_meant(tmp_path, change, sentence):

@@ -7,7 +7,7 @@ import pytest
 import SimpleITK as sitk
 
 from petctfusion.errors import BadInputError
-from petctfusion.training.baselines import RULES, apply_rule, blind_ellipsoid
+from petctfusion.training.benchmark.rules import RULES, apply_rule, blind_ellipsoid
 from petctfusion.training.datasets.sts import contour_box, crop_to_box, recrop, sts_patients
 from petctfusion.volumes.geometry import Geometry
 

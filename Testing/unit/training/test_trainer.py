@@ -8,23 +8,26 @@ import time
 
 import pytest
 import torch
-from conftest_blobs import blob_cases
+from conftest_blobs import blob_case, blob_cases
 
 from petctfusion.errors import BadInputError
 from petctfusion.networks import build
+from petctfusion.training import trainer as module
 from petctfusion.training.augmentation import Augmentation
 from petctfusion.training.export import weights_sha256
 from petctfusion.training.loss_settings import LossSettings
 from petctfusion.training.losses import deep_supervision_loss, soft_dice_loss
 from petctfusion.training.recipe import read_recipe
 from petctfusion.training.trainer import Trainer
+from petctfusion.training.tuning import TuningScore
 
 
 def run(recipe, folder, stop_at=None, report=lambda progress: None):
     torch.set_num_threads(1)
-    trainer = Trainer(recipe, blob_cases(), [], folder)
+    tune = [blob_case("t", (9, 9, 9))] if recipe.keep == "best" else []
+    trainer = Trainer(recipe, blob_cases(), tune, folder)
     trainer.run(report, stop_at)
-    return weights_sha256(trainer.averaged_weights())
+    return weights_sha256(trainer.weights())
 
 
 def run_slowly(recipe, folder):
@@ -45,12 +48,14 @@ def test_a_stopped_run_continues_to_the_same_weights(tiny_recipe, tmp_path):
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="SIGKILL is a POSIX signal")
-def test_a_killed_run_resumes_to_the_same_weights(tiny_recipe, tmp_path):
+@pytest.mark.parametrize("change", [{}, {"keep": "best", "score_every": 1, "precision": "bfloat16"}])
+def test_a_killed_run_resumes_to_the_same_weights(tiny_recipe, tmp_path, change):
+    tiny_recipe = dataclasses.replace(tiny_recipe, **change)
     whole = run(tiny_recipe, tmp_path / "whole")
     folder = tmp_path / "killed"
     process = multiprocessing.get_context("spawn").Process(target=run_slowly, args=(tiny_recipe, folder))
     process.start()
-    deadline = time.time() + 60
+    deadline = time.time() + 300
     while not (folder / "checkpoint.pt").exists() and time.time() < deadline:
         time.sleep(0.02)
     os.kill(process.pid, signal.SIGKILL)
@@ -151,3 +156,132 @@ def test_loss_schedule_and_level_weights_come_from_recipe_and_network(tiny_recip
     assert len(weights) > 1
     assert all(head.weight.grad.abs().sum() == 0 for head in trainer.network.heads[1:] if head.weight.grad is not None)
     assert trainer.network.heads[0].weight.grad.abs().sum() > 0
+
+
+def with_scores(monkeypatch, scores):
+    """Tuning scores as written, in turn."""
+    given = iter(scores)
+    monkeypatch.setattr(module, "score_cases", lambda *_: TuningScore(score := next(given), score, ()))
+
+
+def trained(recipe, folder, stop_at=None):
+    torch.set_num_threads(1)
+    trainer = Trainer(recipe, blob_cases(), [blob_case("t", (9, 9, 9))], folder)
+    trainer.run(lambda progress: None, stop_at)
+    return trainer
+
+
+def test_training_ends_when_the_tuning_score_has_not_risen_for_long_and_keeps_the_best(
+    tiny_recipe, tmp_path, monkeypatch
+):
+    recipe = dataclasses.replace(tiny_recipe, steps=20, score_every=1, patience_scores=2, keep="best")
+    after = {step: run(dataclasses.replace(tiny_recipe, steps=20), tmp_path / f"{step}", step) for step in (3, 5)}
+    with_scores(monkeypatch, [0.1, 0.3, 0.5, 0.5, 0.4, 0.9])
+    trainer = trained(recipe, tmp_path / "early")
+    assert (trainer.step, trainer.is_finished, trainer.watch.best_step) == (5, True, 3)
+    assert weights_sha256(trainer.weights()) == after[3]
+    assert weights_sha256(trainer.averaged_weights()) == after[5]
+    # Started again it knows that it has ended, and with what.
+    again = trained(recipe, tmp_path / "early")
+    assert (again.step, again.is_finished) == (5, True)
+    assert weights_sha256(again.weights()) == after[3]
+
+
+def test_the_best_score_survives_a_stop(tiny_recipe, tmp_path, monkeypatch):
+    recipe = dataclasses.replace(tiny_recipe, score_every=1, patience_scores=3, keep="best")
+    scores = [0.5, 0.7, 0.6, 0.6, 0.8, 0.1]
+    with_scores(monkeypatch, scores)
+    whole = trained(recipe, tmp_path / "whole")
+    with_scores(monkeypatch, scores)
+    trained(recipe, tmp_path / "part", stop_at=4)
+    part = trained(recipe, tmp_path / "part")
+    assert part.watch.best_step == whole.watch.best_step == 5
+    assert weights_sha256(part.weights()) == weights_sha256(whole.weights())
+
+
+def test_the_last_weights_are_kept_unless_the_recipe_says_best(tiny_recipe, tmp_path, monkeypatch):
+    with_scores(monkeypatch, [0.9, 0.1, 0.1])
+    trainer = trained(dataclasses.replace(tiny_recipe, score_every=2), tmp_path)
+    assert trainer.step == tiny_recipe.steps
+    assert weights_sha256(trainer.weights()) == weights_sha256(trainer.averaged_weights())
+    assert trainer.watch.weights is None
+
+
+def spoilt(monkeypatch, steps):
+    """The losses of these steps (from 0) are infinite."""
+    whole, calls = module.ObjectiveModule.forward, iter(range(1000))
+    monkeypatch.setattr(
+        module.ObjectiveModule,
+        "forward",
+        lambda self, *batch: whole(self, *batch) * (float("inf") if next(calls) in steps else 1.0),
+    )
+
+
+def test_a_step_without_a_finite_loss_changes_nothing_and_is_counted(tiny_recipe, tmp_path, monkeypatch):
+    spoilt(monkeypatch, {2})
+    seen = []
+    trainer = Trainer(tiny_recipe, blob_cases(), [], tmp_path)
+    trainer.run(lambda p: seen.append((p.loss, p.skipped, weights_sha256(trainer.averaged_weights()))), 5)
+    assert [loss == loss for loss, *_ in seen] == [True, True, False, True, True]
+    assert [skipped for _, skipped, _ in seen] == [0, 0, 1, 1, 1]
+    assert seen[2][2] == seen[1][2] != seen[3][2]
+    assert all(torch.isfinite(tensor).all() for tensor in trainer.weights().values())
+    assert "nan" in (tmp_path / "log.csv").read_text().splitlines()[3]
+
+
+def test_running_means_survive_a_step_without_a_finite_loss(tiny_recipe, tmp_path, monkeypatch):
+    whole, calls = module.ObjectiveModule.forward, iter(range(1000))
+
+    def forward(self, image, target):
+        spoils = next(calls) == 1
+        self.network.mean.add_(float("nan") if spoils else 1.0)
+        return whole(self, image, target) * (float("nan") if spoils else 1.0)
+
+    monkeypatch.setattr(module.ObjectiveModule, "forward", forward)
+    trainer = Trainer(tiny_recipe, blob_cases(), [], tmp_path)
+    for network in (trainer.network, trainer.average.module):
+        network.register_buffer("mean", torch.zeros(1))
+    trainer.run(lambda progress: None, 3)
+    assert (trainer.skipped, float(trainer.network.mean)) == (1, 2.0)
+
+
+def test_many_steps_without_a_finite_loss_end_the_run_with_what_to_do(tiny_recipe, tmp_path, monkeypatch):
+    spoilt(monkeypatch, range(1000))
+    with pytest.raises(BadInputError, match="20 steps in a row") as caught:
+        run(dataclasses.replace(tiny_recipe, steps=50, patch=(8, 8, 8)), tmp_path)
+    assert "learning_rate" in caught.value.hint
+
+
+def test_half_precision_changes_the_sums_and_not_the_kind_of_weights(tiny_recipe, tmp_path):
+    full = trained(tiny_recipe, tmp_path / "full", 2)
+    half = trained(dataclasses.replace(tiny_recipe, precision="bfloat16"), tmp_path / "half", 2)
+    assert {tensor.dtype for tensor in half.weights().values()} == {torch.float32}
+    assert weights_sha256(half.weights()) != weights_sha256(full.weights())
+    image = torch.zeros(1, 2, 16, 16, 16)
+    kinds = []
+    half.network.register_forward_hook(lambda *args: kinds.append(args[-1].dtype))
+    half._dice(image, torch.zeros(1, 1, 16, 16, 16))
+    assert kinds == [torch.bfloat16]
+
+
+def test_networks_of_images_learn_from_patches_of_one_slice(tiny_recipe, tmp_path):
+    recipe = dataclasses.replace(
+        tiny_recipe, arguments={"widths": [4, 8], "spatial_dims": 2}, patch=(1, 16, 16), steps=3
+    )
+    trainer = trained(recipe, tmp_path)
+    assert (trainer.step, trainer.skipped) == (3, 0)
+    assert len((tmp_path / "tuning.csv").read_text().splitlines()) == 2
+
+
+def test_without_patients_there_is_nothing_to_learn(tiny_recipe, tmp_path):
+    with pytest.raises(BadInputError, match="no patient to learn from"):
+        Trainer(tiny_recipe, [], [], tmp_path)
+
+
+def test_a_patient_without_tumour_can_be_learnt_from_and_chosen_on(tiny_recipe, tmp_path):
+    case = blob_case("clean", (9, 8, 12))
+    empty = dataclasses.replace(case, contour=0 * case.contour, foreground=case.foreground[:0])
+    recipe = dataclasses.replace(tiny_recipe, score_every=1)
+    trainer = Trainer(recipe, [empty, *blob_cases()], [empty], tmp_path)
+    trainer.run(lambda progress: None, 3)
+    assert trainer.skipped == 0

@@ -143,6 +143,16 @@ class AnatomyPrompted(nn.Module):
         decoded, organs = self._decoded(x, prompt)
         return self.heads[0](decoded[0]), organs
 
+    def forward_levels_with_organs(self, x: torch.Tensor) -> tuple[list[torch.Tensor], torch.Tensor]:
+        """What `forward_levels` gives and the student's organ logits, for training both at once.
+
+        Raises `ValueError` when the network has no organ student.
+        """
+        if self.student is None:
+            raise ValueError('this network was built with prompts="none": it has no organs to give')
+        decoded, organs = self._decoded(x, None)
+        return [head(feature) for head, feature in zip(self.heads, decoded, strict=False)], organs
+
     def encoder_state(self) -> dict[str, torch.Tensor]:
         """A copy of the weights of both encoders."""
         return self.encoders.state()

@@ -67,7 +67,9 @@ def _changed_pet(
 ) -> torch.Tensor:
     if rng.random() < s.pet_blur_probability:
         if s.pet_blur_fwhm_mm is None:
-            values = functional.avg_pool3d(values[None, None], 3, stride=1, padding=1)[0, 0]
+            kernel = [min(n, 2) * 2 - 1 for n in values.shape]  # 3, and 1 across a single slice
+            padding = [n // 2 for n in kernel]
+            values = functional.avg_pool3d(values[None, None], kernel, stride=1, padding=padding)[0, 0]
         else:
             values = _blurred(values, inside, rng.uniform(*s.pet_blur_fwhm_mm), spacing_mm)
     if s.pet_noise_fwhm_mm > 0:

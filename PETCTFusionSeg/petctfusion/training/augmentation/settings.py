@@ -17,7 +17,8 @@ class Augmentation:
     """Units are in the names; "probability" is a patch's chance, a pair the range a value is drawn from.
 
     Field of view: random margins around the contour (`margin_mm`), none at all (`uncropped_probability`), or a border
-    through the contour (`cut_through_probability`); `foreground_probability` centres a patch near a contour voxel.
+    through the contour (`cut_through_probability`); `foreground_probability` centres a patch near a contour voxel: any
+    of them, or with `lesions_alike` one of a lesion, large and small ones alike.
 
     Geometry: mirrored or not along `flip_axes`; turned about every axis by up to `rotation_deg`; `zoom`; bent by a
     field of 5 x 5 x 5 knots with standard deviation `elastic_mm`.
@@ -39,6 +40,7 @@ class Augmentation:
     uncropped_probability: float = 0.25
     cut_through_probability: float = 0.15
     foreground_probability: float = 0.6
+    lesions_alike: bool = False
     flip_axes: tuple[str, ...] = AXES
     rotation_deg: float = 20.0
     zoom: tuple[float, float] = (0.8, 1.25)

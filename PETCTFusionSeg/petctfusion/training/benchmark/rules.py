@@ -12,6 +12,7 @@ from scipy import ndimage
 
 from petctfusion.volumes.geometry import Geometry
 
+BLIND = "blind ellipsoid"
 _TOUCHING = np.ones((3, 3, 3), dtype=bool)
 # Mean distance from the crop's side to the contour's box: 50 mm as prepared, 5 to 50 mm drawn evenly when re-cropped.
 BLIND_MARGIN_MM = {"as-is": 50.0, "re-cropped": 27.5}

@@ -1,0 +1,25 @@
+"""`petctfusion benchmark`: which benchmark (no torch at import)."""
+
+from __future__ import annotations
+
+import argparse
+
+from petctfusion.training.benchmark import networks_command, sts_command, whole_body_command
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of `petctfusion benchmark`."""
+    kinds = parser.add_subparsers(dest="benchmark", required=True, metavar="sts|networks|whole-body")
+    text = "models beside clinical rules and a blind ellipsoid, on the sarcoma patients"
+    sts_command.add_arguments(kinds.add_parser("sts", help=text, description=text))
+    text = "train every network under one budget, measure all of them on the same patients, table and page of all runs"
+    networks_command.add_arguments(kinds.add_parser("networks", help=text, description=text))
+    text = "models beside two SUV rules on simulated whole bodies: lesions, and whose uptake is wrongly marked"
+    whole_body_command.add_arguments(kinds.add_parser("whole-body", help=text, description=text))
+
+
+def run(args: argparse.Namespace) -> int:
+    """Runs it; raises `FusionError`."""
+    commands = {"sts": sts_command, "networks": networks_command, "whole-body": whole_body_command}
+    code: int = commands[args.benchmark].run(args)
+    return code
