@@ -13,6 +13,7 @@ import torch
 
 from petctfusion.errors import BadInputError, OutputError
 from petctfusion.training.recipe import Recipe
+from petctfusion.training.settings import is_required
 from petctfusion.volumes.writing import output_error
 
 # What may change between two sittings: it decides no weight.
@@ -51,14 +52,11 @@ def read_checkpoint(path: Path, recipe: Recipe, patients: list[str], device: str
         raise BadInputError(
             f"The checkpoint {path} cannot be read ({_first_line(error)}).", "Delete it, or choose another --output."
         ) from error
-    now = identity(recipe)
-    for name in sorted(now, key=lambda one: one != "network"):
-        if name in kept and kept[name] != now[name]:
-            raise BadInputError(
-                f"{path.parent} holds a run with {name} = {json.dumps(kept[name])}; this recipe has "
-                f"{json.dumps(now[name])}.",
-                "Choose another --output, or continue with the recipe of that run.",
-            )
+    for name, was, now in _differences(kept, recipe):
+        raise BadInputError(
+            f"{path.parent} holds a run with {name} = {was}; this recipe has {now}.",
+            "Choose another --output, or continue with the recipe of that run.",
+        )
     if learnt_from != patients:
         other = sorted(set(learnt_from) ^ set(patients))
         raise BadInputError(
@@ -73,6 +71,23 @@ def identity(recipe: Recipe) -> dict[str, Any]:
     values = {name: value for name, value in dataclasses.asdict(recipe).items() if name not in _FREE}
     plain: dict[str, Any] = json.loads(json.dumps(values))
     return plain
+
+
+def _differences(kept: dict[str, Any], recipe: Recipe) -> list[tuple[str, str, str]]:
+    """Name, then and now of what differs, the network first. What a later version added counts as its default then."""
+    required = {f.name: getattr(recipe, f.name) for f in dataclasses.fields(recipe) if is_required(f)}
+    defaults = {name: value for name, value in identity(Recipe(**required)).items() if name not in required}
+    then, now = {**_flat(defaults), **_flat(kept)}, _flat(identity(recipe))
+    names = [name for name in {**now, **then} if then.get(name) != now.get(name)]
+    names.sort(key=lambda one: one != "network")
+    return [(name, json.dumps(then.get(name)), json.dumps(now.get(name))) for name in names]
+
+
+def _flat(table: dict[str, Any], before: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for name, value in table.items():
+        flat |= _flat(value, f"{before}{name}.") if isinstance(value, dict) else {before + name: value}
+    return flat
 
 
 def _first_line(error: BaseException) -> str:

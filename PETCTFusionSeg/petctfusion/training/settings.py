@@ -24,7 +24,7 @@ def read_table(kind: type[Settings], values: Mapping[str, Any], where: str) -> S
     unknown = sorted(set(values) - set(fields))
     if unknown:
         raise BadInputError(f"{where} does not know {', '.join(unknown)}.", did_you_mean(unknown[0], fields))
-    missing = sorted(name for name, f in fields.items() if _is_required(f) and name not in values)
+    missing = sorted(name for name, f in fields.items() if is_required(f) and name not in values)
     if missing:
         raise BadInputError(f"{where} lacks {', '.join(missing)}.", "Compare it with the recipes of the package.")
     hints = typing.get_type_hints(kind)
@@ -38,7 +38,8 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     return f"Did you mean {near[0]!r}?" if near else f"Known: {', '.join(names)}."
 
 
-def _is_required(f: dataclasses.Field[Any]) -> bool:
+def is_required(f: dataclasses.Field[Any]) -> bool:
+    """Whether a dataclass cannot be made without this field."""
     return f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING
 
 

@@ -244,6 +244,8 @@ def process(catalogue: Path, *more: str) -> subprocess.Popen:
         stderr=subprocess.PIPE,
         text=True,
         env={**os.environ, "PYTHONPATH": str(Path(models_catalogue.__file__).parents[2])},
+        # Whoever starts the tests in the background hands on an ignored SIGINT.
+        preexec_fn=None if os.name == "nt" else lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
 
 

@@ -146,7 +146,7 @@ def test_the_full_budget_has_the_published_size():
     assert under_budget(quick, "quick") is quick
     full = under_budget(quick, "full")
     assert full.steps == FULL_STEPS
-    assert full.patch == (96, 96, 96)
+    assert full.patch == tuple(2 * side for side in quick.patch)
     assert full.arguments == {"fusion": "intermediate", "normalisation": "learnable", "deep_supervision": True}
 
 

@@ -24,7 +24,8 @@ def train(recipe, folder, stop_at=None, cases=None):
     ("change", "sentence"),
     [
         ({"network": "isanet", "arguments": {"widths": [4, 8, 8]}}, 'network = "anatomy_guided".* "isanet"'),
-        ({"arguments": {"widths": [4, 8, 16], "deep_supervision": True}}, "arguments = .*8, 8.*8, 16"),
+        ({"arguments": {"widths": [4, 8, 16], "deep_supervision": True}}, r"arguments\.widths = .*8, 8.*8, 16"),
+        ({"arguments": {"widths": [4, 8, 8]}}, r"arguments\.deep_supervision = true; this recipe has null"),
         ({"learning_rate": 0.5}, "learning_rate = 0.001; this recipe has 0.5"),
         ({"seed": 3}, "seed = 1; this recipe has 3"),
     ],
@@ -45,6 +46,17 @@ def test_what_decides_no_weight_may_change(tiny_recipe, tmp_path):
     train(tiny_recipe, tmp_path, 2)
     other = dataclasses.replace(tiny_recipe, title="another", checkpoint_every=1, about=About(licence="CC0"))
     assert train(other, tmp_path, 3).step == 3
+
+
+def test_what_a_later_version_added_counts_as_its_default(tiny_recipe, tmp_path):
+    trainer = train(tiny_recipe, tmp_path, 2)
+    state = torch.load(trainer.checkpoint, weights_only=True)
+    del state["recipe"]["augmentation"]["gamma_probability"], state["recipe"]["precision"]
+    torch.save(state, trainer.checkpoint)
+    assert train(tiny_recipe, tmp_path, 3).step == 3
+    torch.save(state, trainer.checkpoint)
+    with pytest.raises(BadInputError, match=r'precision = "float32"; this recipe has "bfloat16"'):
+        train(dataclasses.replace(tiny_recipe, precision="bfloat16"), tmp_path, 4)
 
 
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04 nothing", b"no checkpoint at all"])

@@ -55,7 +55,7 @@ def test_a_damaged_file_is_refused_in_a_sentence(tmp_path):
         (("batch = 2", "bacth = 2"), "does not know bacth. Did you mean 'batch'"),
         (("seed = 1", 'schedule = "poly"'), "no schedule 'poly'. Did you mean 'polynomial'"),
         (("steps = 2400", "steps = 24.5"), "takes a whole number for steps, got 24.5"),
-        (("patch = [48, 48, 48]", "patch = [48, 48]"), "takes a list of 3 whole numbers for patch"),
+        (("patch = [32, 32, 32]", "patch = [32, 32]"), "takes a list of 3 whole numbers for patch"),
         (("PET = [0.0, 60.0]", "PET = 60.0"), "takes a list of 2 numbers for clip"),
         (
             ("[augmentation]", "[augmentation]\nsuv_scale = 2"),
