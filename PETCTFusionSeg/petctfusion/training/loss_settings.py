@@ -13,6 +13,9 @@ from petctfusion.errors import BadInputError
 class LossSettings:
     """The table [loss] of a recipe: the weight of each part, 0 for none, and the numbers of the focal Tversky loss.
 
+    `dice_without_tumour`: whether patches without tumour count in the Dice part, where every voxel that is marked costs
+    nearly all of it. Where most patches have none, that silences a network before it has found anything.
+
     Raises `BadInputError` when no part is left or a number makes no sense.
     """
 
@@ -22,6 +25,7 @@ class LossSettings:
     false_negative_weight: float = 0.7
     false_positive_weight: float = 0.3
     focal_gamma: float = 4 / 3
+    dice_without_tumour: bool = True
 
     def __post_init__(self) -> None:
         for f in dataclasses.fields(self):

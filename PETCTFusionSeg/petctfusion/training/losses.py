@@ -10,12 +10,16 @@ from torch.nn import functional
 from petctfusion.training.loss_settings import LossSettings
 
 
-def soft_dice_loss(logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-    """1 - 2 sum(p t) / (sum(p) + sum(t)), per sample and label, mean; +1 voxel keeps empty patches finite."""
+def soft_dice_loss(logits: torch.Tensor, target: torch.Tensor, without_tumour: bool = True) -> torch.Tensor:
+    """1 - 2 sum(p t) / (sum(p) + sum(t)), per sample and label, mean; +1 voxel keeps empty patches finite.
+
+    With `without_tumour=False` samples whose target is empty cost nothing.
+    """
     p = torch.sigmoid(logits.float()).flatten(2)
     t = target.flatten(2)
     overlap = 2 * (p * t).sum(-1) + 1.0
-    return (1 - overlap / (p.sum(-1) + t.sum(-1) + 1.0)).mean()
+    lost = 1 - overlap / (p.sum(-1) + t.sum(-1) + 1.0)
+    return (lost if without_tumour else lost * (t.sum(-1) > 0)).mean()
 
 
 def cross_entropy_loss(logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
@@ -57,7 +61,7 @@ def segmentation_loss(logits: torch.Tensor, target: torch.Tensor, settings: Loss
     s = settings or LossSettings()
     parts = []
     if s.dice > 0:
-        parts.append(s.dice * soft_dice_loss(logits, target))
+        parts.append(s.dice * soft_dice_loss(logits, target, s.dice_without_tumour))
     if s.cross_entropy > 0:
         parts.append(s.cross_entropy * cross_entropy_loss(logits, target))
     if s.focal_tversky > 0:

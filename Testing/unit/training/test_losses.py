@@ -180,3 +180,13 @@ def test_levels_in_two_dimensions_and_a_wrong_number_of_weights():
 def test_a_wrong_loss_is_refused_by_name(values, sentence):
     with pytest.raises(BadInputError, match=sentence):
         read_table(LossSettings, values, "Table [loss]")
+
+
+def test_patches_without_tumour_may_be_left_out_of_dice():
+    logits, target = torch.randn(2, 1, 6, 6, 6), torch.zeros(2, 1, 6, 6, 6)
+    target[0, 0, 2:4, 2:4, 2:4] = 1
+    first = soft_dice_loss(logits[:1], target[:1])
+    torch.testing.assert_close(soft_dice_loss(logits, target, without_tumour=False), first / 2)
+    assert soft_dice_loss(logits[1:], target[1:], without_tumour=False) == 0
+    settings = LossSettings(cross_entropy=0, dice_without_tumour=False)
+    torch.testing.assert_close(segmentation_loss(logits, target, settings), first / 2)
