@@ -38,6 +38,7 @@ TUMOUR = LabelSpec(
 # Mirrored left-right and front-back, averaged: four passes. Up-down is left out, which keeps whole bodies affordable.
 FLIPS = ("y", "x")
 OVERLAP = 0.5
+DEFAULT_THREADS = 2
 _UNITS = {"CT": "HU", "PET": "SUVbw", "MR": "arbitrary"}
 
 
@@ -48,12 +49,16 @@ def weights_sha256(weights: dict[str, torch.Tensor]) -> str:
 
 @dataclasses.dataclass(frozen=True)
 class Cohort:
-    """The data set of a run, the names of those it learnt from, and the patients its settings are chosen on."""
+    """The data set of a run, the names of those it learnt from, and the patients its settings are chosen on.
+
+    `threads`: of the run, as they decide the last bits of the weights.
+    """
 
     data: TrainingData
     learnt_from: tuple[str, ...]
     chosen_on: tuple[Patient, ...]
     one_lesion_each: bool
+    threads: int = DEFAULT_THREADS
 
 
 def export_model(
@@ -136,6 +141,8 @@ def _card(recipe: Recipe, arguments: dict[str, object], cohort: Cohort, version:
         options = f" --folds {parts} --fold {number}"
     if data.kind != "sts":
         options = f" --kind {data.kind}" + (f" --label {data.label}" if data.label else "") + options
+    if cohort.threads != DEFAULT_THREADS:
+        options += f" --threads {cohort.threads}"
     return ModelCard(
         name=recipe.name + fold,
         version=version,

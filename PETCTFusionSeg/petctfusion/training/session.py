@@ -16,7 +16,7 @@ from petctfusion.training.allocator import keep_memory
 from petctfusion.training.case_cache import PreparationSettings
 from petctfusion.training.cases import Case
 from petctfusion.training.distributed import Team, connected, team_here
-from petctfusion.training.export import Cohort, export_model, weights_sha256
+from petctfusion.training.export import DEFAULT_THREADS, Cohort, export_model, weights_sha256
 from petctfusion.training.material import Material, TrainingData, choose_patients
 from petctfusion.training.preprocessed import Preparation, prepare
 from petctfusion.training.recipe import Recipe
@@ -40,7 +40,7 @@ class RunSettings:
     model_folder: Path | None = None
     version: str = "1.0.0"
     device: str = "cpu"
-    threads: int = 2
+    threads: int = DEFAULT_THREADS
     jobs: int = 2
     cache: Path | None = None
     stop_at: int | None = None
@@ -104,6 +104,7 @@ def _outcome(
         tuple(case.name for case in trainer.train),
         tuple(patient for patient in material.tune if patient.name in usable),
         _one_lesion_each(trainer.train),
+        run.threads,
     )
     sha256 = export_model(trainer.recipe, weights, cohort, folder, run.version, say)
     return TrainingOutcome(sha256, folder, trainer.step, trainer.seconds)
