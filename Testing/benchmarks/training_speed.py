@@ -5,7 +5,7 @@ system's memory allocation, every patch drawn in the loop, no moving average, no
 as `petctfusion train` starts it, in float32 and with precision = "auto". Each is a process of its own, and they take
 turns, so that a busy machine is busy for all.
 
-    python Testing/benchmarks/training_speed.py [--steps 6] [--rounds 3] [--threads 2] [--network early_unet]
+    python Testing/benchmarks/training_speed.py [--steps 6] [--rounds 3] [--threads 2] [--patch 64]
 """
 
 from __future__ import annotations
@@ -37,11 +37,12 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=6, help="measured steps a turn")
     parser.add_argument("--rounds", type=int, default=3, help="turns of each")
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--patch", type=int, help="voxels a side, instead of the recipe's")
     parser.add_argument("--network", choices=list(NETWORKS), action="append")
     parser.add_argument("--worker", help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.worker:
-        work(args.worker, args.network[0], args.steps, args.threads)
+        work(args)
         return
     print("| network | way | s a step | times the plain loop |\n|---|---|---|---|")
     for network in args.network or NETWORKS:
@@ -54,7 +55,7 @@ def measured(network: str, args: argparse.Namespace) -> dict[str, list[float]]:
     """Seconds a step of every turn; the first turn of each warms up and does not count."""
     environment = {k: v for k, v in os.environ.items() if not k.startswith(("MALLOC_", "OMP_", "LD_PRELOAD"))}
     command = [sys.executable, __file__, "--network", network, "--steps", str(args.steps)]
-    command += ["--threads", str(args.threads), "--worker"]
+    command += ["--threads", str(args.threads), *(["--patch", str(args.patch)] if args.patch else []), "--worker"]
     workers = {
         way: subprocess.Popen(
             [*command, way], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
@@ -76,27 +77,31 @@ def measured(network: str, args: argparse.Namespace) -> dict[str, list[float]]:
     return times
 
 
-def work(way: str, network: str, steps: int, threads: int) -> None:
-    """Answers every line of stdin with the mean seconds of `steps` steps."""
+def work(args: argparse.Namespace) -> None:
+    """Answers every line of stdin with the mean seconds of `args.steps` steps."""
+    way = args.worker
     if way != "plain":
         # As the command does, before torch is loaded.
         os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     import torch
 
-    torch.set_num_threads(threads)
-    turns = (plain if way == "plain" else trainer)(recipe(network, way), steps)
+    torch.set_num_threads(args.threads)
+    turns = (plain if way == "plain" else trainer)(recipe(args.network[0], way, args.patch), args.steps)
     for _ in sys.stdin:
         print(json.dumps(next(turns)), flush=True)
 
 
-def recipe(network: str, way: str) -> Any:
-    """The shipped recipe with another network or precision."""
+def recipe(network: str, way: str, patch: int | None) -> Any:
+    """The shipped recipe with another network, precision or patch."""
     from petctfusion.training.recipe import read_recipe
 
     shipped = read_recipe("sts_anatomy_guided", seed=1)
     arguments = shipped.arguments if NETWORKS[network] is None else NETWORKS[network]
     precision = "auto" if way == "auto" else "float32"
-    return dataclasses.replace(shipped, network=network, arguments=arguments, precision=precision, steps=10**6)
+    size = (patch,) * 3 if patch else shipped.patch
+    return dataclasses.replace(
+        shipped, network=network, arguments=arguments, precision=precision, patch=size, steps=10**6
+    )
 
 
 def plain(recipe: Any, steps: int) -> Iterator[float]:
