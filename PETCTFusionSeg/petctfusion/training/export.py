@@ -141,8 +141,7 @@ def _card(recipe: Recipe, arguments: dict[str, object], cohort: Cohort, version:
         options = f" --folds {parts} --fold {number}"
     if data.kind != "sts":
         options = f" --kind {data.kind}" + (f" --label {data.label}" if data.label else "") + options
-    if cohort.threads != DEFAULT_THREADS:
-        options += f" --threads {cohort.threads}"
+    threads = "" if cohort.threads == DEFAULT_THREADS else f" --threads {cohort.threads}"
     return ModelCard(
         name=recipe.name + fold,
         version=version,
@@ -161,7 +160,7 @@ def _card(recipe: Recipe, arguments: dict[str, object], cohort: Cohort, version:
             licence=texts.licence,
             attribution=texts.attribution,
             patients=cohort.learnt_from,
-            command=f"petctfusion train {recipe.name.replace('-', '_')}{options} --seed {recipe.seed}",
+            command=f"petctfusion train {recipe.name.replace('-', '_')}{options} --seed {recipe.seed}{threads}",
             commit=current_commit() or "",
             seed=recipe.seed,
         ),

@@ -30,16 +30,28 @@ def wheel(repository, tmp_path_factory):
         yield archive
 
 
-def test_wheel_brings_a_whole_model_of_less_than_20_mb(wheel):
-    cards = [
-        name for name in wheel.namelist() if name.startswith("petctfusion/resources/models/") and "model.json" in name
-    ]
-    assert cards, "no model is shipped"
-    for card in cards:
-        weights = json.loads(wheel.read(card))["weights"]
-        file = wheel.getinfo(card.replace("model.json", weights["file"]))
+def cards_of(wheel):
+    names = [name for name in wheel.namelist() if name.startswith("petctfusion/resources/models/")]
+    return {name: json.loads(wheel.read(name)) for name in names if name.endswith("model.json")}
+
+
+def test_wheel_brings_whole_models_of_less_than_20_mb_and_together_of_less_than_40(wheel):
+    networks = {name: card["weights"] for name, card in cards_of(wheel).items() if "weights" in card}
+    assert networks, "no model is shipped"
+    for name, weights in networks.items():
+        file = wheel.getinfo(name.replace("model.json", weights["file"]))
         assert file.file_size == weights["bytes"]
-        assert file.file_size + wheel.getinfo(card).file_size < _LARGEST_MODEL_BYTES
+        assert file.file_size + wheel.getinfo(name).file_size < _LARGEST_MODEL_BYTES
+    assert sum(weights["bytes"] for weights in networks.values()) < 2 * _LARGEST_MODEL_BYTES
+
+
+def test_members_of_a_shipped_ensemble_are_shipped(wheel):
+    cards = cards_of(wheel).values()
+    checksums = {(card["name"], card["version"]): card["weights"]["sha256"] for card in cards if "weights" in card}
+    members = [member for card in cards for member in card.get("members", ())]
+    assert members, "no ensemble is shipped"
+    for member in members:
+        assert checksums[member["name"], member["version"]] == member["sha256"]
 
 
 def test_weights_in_the_wheel_are_those_of_their_card(wheel, tmp_path):
