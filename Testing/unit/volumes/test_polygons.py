@@ -24,9 +24,11 @@ def inside_by_rays(polygons, shape):
     return found
 
 
-# Off the centres, where rounding would decide.
-place = st.integers(-40, 160).map(lambda v: v / 10 + 0.0137)
-polygon = st.lists(st.tuples(place, place), min_size=3, max_size=9).map(np.array)
+# Neither corners nor edges meet the centres, where rounding would decide: with steps of a tenth along both axes a
+# diagonal edge went through one.
+step = st.integers(-40, 160)
+corner = st.tuples(step.map(lambda v: v * 0.0991733 + 0.0137), step.map(lambda v: v * 0.1013217 + 0.0291))
+polygon = st.lists(corner, min_size=3, max_size=9).map(np.array)
 
 
 @settings(max_examples=200, deadline=None)
