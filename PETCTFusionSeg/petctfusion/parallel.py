@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import os
 import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from typing import TypeVar
+from multiprocessing.connection import Connection, wait
+from typing import TypeVar, cast
 
 Task = TypeVar("Task")
 Outcome = TypeVar("Outcome")
@@ -63,27 +63,63 @@ def _in_processes(
     jobs: int,
     keep: Callable[[int, Outcome], None],
 ) -> None:
-    """Keeps the outcome of each of `numbers`, until a process dies."""
-    others = {process.pid for process in multiprocessing.active_children()}
-    pool = ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn"), initializer=_begin)
+    """Keeps the outcome of each of `numbers`, except of those whose process died.
+
+    Each process has a pipe of its own, and no thread stands between: the pool of concurrent.futures waited for ever,
+    now and then, when its processes were ended while one of them wrote (Python 3.11).
+    """
+    context = multiprocessing.get_context("spawn")
+    left = list(reversed(numbers))
+    busy: dict[Connection, int] = {}
+    processes = []
     try:
         with _held_interrupt():
-            futures: dict[Future[Outcome], int] = {pool.submit(function, tasks[n]): n for n in numbers}
-        waiting = set(futures)
-        while waiting:
-            done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
-            for future in done:
-                keep(futures[future], future.result())
-    except BrokenProcessPool:
-        pass
-    except BaseException:
-        pool.shutdown(wait=False, cancel_futures=True)
-        for process in multiprocessing.active_children():
-            if process.pid not in others:
-                process.terminate()
-        raise
+            for _ in range(jobs):
+                ours, theirs = context.Pipe()
+                process = context.Process(target=_serve, args=(function, theirs), daemon=True)
+                process.start()
+                processes.append(process)
+                theirs.close()
+                _hand_over(ours, tasks, left, busy)
+        while busy:
+            for ready in wait(list(busy)):
+                pipe = cast("Connection", ready)
+                number = busy.pop(pipe)
+                try:
+                    outcome, error = pipe.recv()
+                except (EOFError, OSError):
+                    continue
+                if error is not None:
+                    raise error
+                keep(number, outcome)
+                _hand_over(pipe, tasks, left, busy)
     finally:
-        pool.shutdown(wait=True, cancel_futures=True)
+        for process in processes:
+            process.terminate()
+        for process in processes:
+            process.join()
+
+
+def _hand_over(pipe: Connection, tasks: Sequence[Task], left: list[int], busy: dict[Connection, int]) -> None:
+    """The next task to the process behind `pipe`, if there is one."""
+    if left:
+        number = left.pop()
+        busy[pipe] = number
+        with contextlib.suppress(OSError):  # it has died already; the next look at its pipe finds that
+            pipe.send(tasks[number])
+
+
+def _serve(function: Callable[[Task], Outcome], pipe: Connection) -> None:
+    """In a new process: answers every task with (outcome, None) or (None, what was raised)."""
+    _begin()
+    with contextlib.suppress(EOFError, OSError):
+        while True:
+            task = pipe.recv()
+            try:
+                answer: tuple[Outcome | None, Exception | None] = (function(task), None)
+            except Exception as error:
+                answer = (None, error)
+            pipe.send(answer)
 
 
 @contextmanager
