@@ -39,7 +39,7 @@ class PETCTFusionSeg(ScriptedLoadableModule):
 
 
 class PETCTFusionSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
-    """Loads the .ui file and passes the application's events on to the panel."""
+    """Makes the panel and passes the application's events on to the panel."""
 
     def __init__(self, parent: Any = None) -> None:
         ScriptedLoadableModuleWidget.__init__(self, parent)
@@ -57,10 +57,8 @@ class PETCTFusionSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             return
         from PETCTFusionSegLib.desktop.panel import Panel
 
-        uiWidget = slicer.util.loadUI(self.resourcePath("UI/PETCTFusionSeg.ui"))
-        self.layout.addWidget(uiWidget)
         self.logic = PETCTFusionSegLogic()
-        self.panel = Panel(uiWidget, slicer.util.childWidgetVariables(uiWidget), self.logic.getParameterNode)
+        self.panel = Panel(self.layout, self.resourcePath, self.logic.getParameterNode)
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.StartCloseEvent, self.onSceneStartClose)
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndCloseEvent, self.onSceneEndClose)
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndImportEvent, self.onSceneEndClose)

@@ -91,7 +91,7 @@ def application(opened):
     """An empty scene in the opened module; a slot that raised fails the test."""
     proxy.SLOT_ERRORS.clear()
     opened.reset()
-    names = [model.name for model in opened.panel._models]
+    names = [model.name for model in opened.panel.sections["Segment"].models]
     opened.ui.modelSelector.currentIndex = names.index(TINY)
     yield opened
     assert proxy.SLOT_ERRORS == []

@@ -7,7 +7,7 @@ import pytest
 import SimpleITK as sitk
 
 from petctfusion.metrics.live import LiveComparison
-from PETCTFusionSegLib.desktop import compare
+from PETCTFusionSegLib.desktop.sections import compare
 from PETCTFusionSegLib.mrml.segmentations import setSegmentImage
 from PETCTFusionSegLib.mrml.volumes import volumeNodeFromImage
 from PETCTFusionSegLib.selftest.stories import chooseStudy
@@ -50,7 +50,7 @@ class Compared:
 def compared(application):
     made = Compared(application)
     yield made
-    application.panel.comparison.live = True
+    application.panel.sections["Compare"].table.live = True
     application.ui.liveCheckBox.checked = True
 
 
@@ -77,7 +77,7 @@ def test_while_a_large_change_is_computed_no_old_number_is_shown(compared, monke
     seen = set()
     compared.app.wait(lambda: seen.add(compared.text(1)) or compared.text(1) == "0.000", "the edit is seen", 20)
     assert compare.COMPUTING in seen
-    assert not compared.app.panel.comparison._pollTimer.isActive()
+    assert not compared.app.panel.sections["Compare"].table._pollTimer.isActive()
 
 
 def test_without_following_the_numbers_are_marked_until_compare_now(compared):

@@ -70,9 +70,9 @@ def test_a_connection_forgotten_in_the_ui_file_leaves_a_selector_without_a_scene
     import slicer
 
     desktop.newScene()
-    source = Path(__file__).resolve().parents[2] / "PETCTFusionSeg" / "Resources" / "UI" / "PETCTFusionSeg.ui"
+    source = Path(__file__).resolve().parents[2] / "PETCTFusionSeg" / "Resources" / "UI" / "Study.ui"
     text = source.read_text()
-    forgotten = r"<connection>\s*<sender>PETCTFusionSeg</sender>(?:(?!</connection>).)*petSelector.*?</connection>"
+    forgotten = r"<connection>\s*<sender>Study</sender>(?:(?!</connection>).)*petSelector.*?</connection>"
     cut = re.sub(forgotten, "", text, flags=re.DOTALL)
     assert cut != text
     path = tmp_path / "cut.ui"

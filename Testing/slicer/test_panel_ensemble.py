@@ -18,13 +18,13 @@ def ensemble(application, tinyModel):
     shutil.copytree(tinyModel, copy)
     write_card(replace(read_card(copy), name="copy", not_for=("Copies.",)), copy)
     make_ensemble(["tiny", "copy"], EnsembleChoices("both", title="Two at once", weights=(1.0, 3.0)))
-    application.panel._fillModels()
-    names = [model.name for model in application.panel._models]
+    application.panel.sections["Segment"].enter()
+    names = [model.name for model in application.panel.sections["Segment"].models]
     application.ui.modelSelector.currentIndex = names.index("both")
     yield
     remove_model("both")
     remove_model("copy")
-    application.panel._fillModels()
+    application.panel.sections["Segment"].enter()
 
 
 def test_an_ensemble_is_listed_explained_and_named_in_the_result(application, ensemble):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import pydicom
 import SimpleITK as sitk
@@ -11,6 +11,7 @@ import SimpleITK as sitk
 from petctfusion.errors import BadInputError
 from petctfusion.volumes import check_plausible, check_study
 from petctfusion.volumes.suv import suv_factor
+from PETCTFusionSegLib.i18n import _
 from PETCTFusionSegLib.mrml.volumes import (
     DECLARED_UNITS_ATTRIBUTE,
     dicomFilesOfNode,
@@ -20,6 +21,9 @@ from PETCTFusionSegLib.mrml.volumes import (
 
 _SUV = ("SUVbw",)
 _FROM_HEADERS = ("BQML", "CNTS", "GML")
+_SPOKEN = {"BQML": "Bq/ml", "CNTS": "counts", "GML": "g/ml"}
+EXTRA = "MR"
+"""The modality of the additional volume; the only one besides CT and PET that a model card can list."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +34,39 @@ class StudyImages:
     pet: sitk.Image
     petUnits: str
     notes: tuple[str, ...]
+    extra: sitk.Image | None = None
+
+    @property
+    def volumes(self) -> dict[str, sitk.Image]:
+        """The images by modality, as the worker wants them."""
+        found = {"CT": self.ct, "PET": self.pet}
+        return found if self.extra is None else {**found, EXTRA: self.extra}
+
+
+@dataclass(frozen=True)
+class UnitsBadge:
+    """What is known of the PET's units: `known` (or convertible), `ask` the user, or `refused`."""
+
+    state: Literal["known", "ask", "refused"]
+    text: str
+
+
+def unitsBadge(petNode: Any) -> UnitsBadge:
+    """The PET's units with the evidence, in one short line. Reads no file."""
+    found = petUnitsOfNode(petNode)
+    if found.units is None:
+        return UnitsBadge("ask", _("unknown: choose ({evidence})").format(evidence=found.evidence))
+    if found.units in _SUV:
+        return UnitsBadge("known", f"{found.units} ({found.evidence})")
+    spoken = _SPOKEN.get(found.units, found.units)
+    if found.units not in _FROM_HEADERS:
+        text = _("{units}, which is not body-weight SUV: convert the PET to SUVbw first")
+        return UnitsBadge("refused", text.format(units=spoken))
+    if found.units != "GML" and not dicomFilesOfNode(petNode, most=1):
+        text = _("{units}, and its DICOM files are not in Slicer's database: load it from DICOM or convert it to SUVbw")
+        return UnitsBadge("refused", text.format(units=spoken))
+    text = _("{units} ({evidence}); becomes SUVbw by its DICOM tags")
+    return UnitsBadge("known", text.format(units=spoken, evidence=found.evidence))
 
 
 def unitsAreUnknown(petNode: Any) -> bool:
@@ -50,32 +87,37 @@ def declaredUnits(petNode: Any) -> str | None:
     return petNode.GetAttribute(DECLARED_UNITS_ATTRIBUTE) if petNode is not None else None
 
 
-def collectImages(ctNode: Any, petNode: Any) -> StudyImages:
-    """The two volumes, checked in physical space. Raises `BadInputError` with a hint when they cannot be used."""
+def collectImages(ctNode: Any, petNode: Any, extraNode: Any = None) -> StudyImages:
+    """The volumes, checked in physical space. Raises `BadInputError` with a hint when they cannot be used.
+
+    `extraNode` is the additional volume of a model that uses one, otherwise None.
+    """
     ct = imageFromVolumeNode(ctNode)
     pet, units = _suvOf(petNode)
     verdict = check_study(ct, pet)
     verdict.raise_if_refused()
-    return StudyImages(ct, pet, units, tuple(verdict.messages))
+    extra = imageFromVolumeNode(extraNode) if extraNode is not None else None
+    return StudyImages(ct, pet, units, tuple(verdict.messages), extra)
 
 
 def _suvOf(petNode: Any) -> tuple[sitk.Image, str]:
     found = petUnitsOfNode(petNode)
-    name = f'The PET "{petNode.GetName()}"'
+    name = _('The PET "{name}"').format(name=petNode.GetName())
     if found.units is None:
-        raise BadInputError(f"{name} is in unknown units: {found.evidence}.", "Say in the panel what its units are.")
+        sentence = _("{pet} is in unknown units: {evidence}.").format(pet=name, evidence=found.evidence)
+        raise BadInputError(sentence, _("Say in the panel what its units are."))
     values = sitk.Cast(imageFromVolumeNode(petNode), sitk.sitkFloat32)
     if found.units in _FROM_HEADERS:
         files = dicomFilesOfNode(petNode)
         if not files and found.units != "GML":
-            raise BadInputError(
-                f"{name} is in {found.units} and its DICOM files are not in Slicer's database.",
-                "Load it from DICOM, or convert it to body-weight SUV first.",
-            )
+            sentence = _("{pet} is in {units} and its DICOM files are not in Slicer's database.")
+            hint = _("Load it from DICOM, or convert it to body-weight SUV first.")
+            raise BadInputError(sentence.format(pet=name, units=found.units), hint)
         if files:
             factor = suv_factor([pydicom.dcmread(file, stop_before_pixels=True) for file in files], name)
             values = values * float(factor.factor)
     elif found.units not in _SUV:
-        raise BadInputError(f"{name} is in {found.units}, which is not body-weight SUV.", "Convert it to SUVbw first.")
+        sentence = _("{pet} is in {units}, which is not body-weight SUV.").format(pet=name, units=found.units)
+        raise BadInputError(sentence, _("Convert it to SUVbw first."))
     check_plausible(values, name)
     return values, f"SUVbw ({found.evidence})" if found.units in _SUV else f"SUVbw (from {found.units})"

@@ -6,7 +6,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 SETTINGS_GROUP = "PETCTFusionSeg"
-_REFERENCES = {"ct": "CT", "pet": "PET", "reference": "Reference", "output": "Output"}
+_REFERENCES = {"ct": "CT", "pet": "PET", "extra": "Extra", "reference": "Reference", "output": "Output"}
 
 
 @dataclass
@@ -15,6 +15,7 @@ class StudyParameters:
 
     ct: Any = None
     pet: Any = None
+    extra: Any = None
     reference: Any = None
     output: Any = None
     model: str = ""

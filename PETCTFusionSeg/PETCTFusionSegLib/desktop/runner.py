@@ -8,7 +8,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import Any
@@ -16,10 +16,12 @@ from typing import Any
 import SimpleITK as sitk
 
 from petctfusion.errors import CancelledError, WorkerError
+from petctfusion.inference.clicks import Click
 from petctfusion.inference.options import SegmentOptions
 from petctfusion.models import InstalledModel
 from petctfusion.worker import protocol
 from petctfusion.worker.session import Segmented, SessionEvent, WorkerSession
+from PETCTFusionSegLib.i18n import _
 
 from .inputs import StudyImages
 from .interpreter import Interpreter, findInterpreter, workerEnvironment
@@ -35,35 +37,40 @@ _CRASH_EXIT = 1
 
 @dataclass(frozen=True)
 class RunResult:
-    """What a run brought: the label image in world space, where it comes from, and what changed on the way."""
+    """What a run or a refinement brought: label map and probability (uint8, 255 = 1) in world space, their origin."""
 
     labels: sitk.Image
+    probability: sitk.Image
     provenance: dict[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True)
+class Listener:
+    """Who is told how one request goes on; exactly one of `onResult` and `onError` is called, and it is the last."""
+
+    onResult: Callable[[RunResult], None]
+    onError: Callable[[BaseException], None]
+    onProgress: Callable[[Progress], None] = lambda _progress: None
+
+
 class WorkerRunner:
-    """Runs one study at a time. The callbacks come on the main thread, from the event loop."""
+    """Answers one request at a time. All callbacks come on the main thread, from the event loop."""
 
     def __init__(
         self,
-        onProgress: Callable[[Progress], None],
-        onResult: Callable[[RunResult], None],
-        onError: Callable[[BaseException], None],
         onNote: Callable[[str], None],
         onDevices: Callable[[list[dict[str, Any]]], None],
     ) -> None:
+        """`onNote` gets sentences about the worker itself, `onDevices` what `hello` said of the devices."""
         import qt
 
-        self._onProgress = onProgress
-        self._onResult = onResult
-        self._onError = onError
+        self._listener: Listener | None = None
         self._onNote = onNote
         self._onDevices = onDevices
         self._process: Any = None
         self._session: WorkerSession | None = None
         self._interpreter: Interpreter | None = None
-        self._machine = MachineSettings()
         self._request: int | None = None
         self._cancelled = False
         self._workerPid = 0
@@ -89,25 +96,48 @@ class WorkerRunner:
         """The worker's own process id (not that of a launcher in front of it), 0 while there is none."""
         return self._workerPid
 
-    def run(self, images: StudyImages, model: InstalledModel, machine: MachineSettings) -> None:
-        """Segment a study. Raises `DeviceError` or `OutputError` when it cannot even be started."""
+    def run(
+        self,
+        images: StudyImages,
+        model: InstalledModel,
+        machine: MachineSettings,
+        listener: Listener,
+        threshold: float | None = None,
+    ) -> None:
+        """Segment a study; `threshold` None is the card's. Raises `DeviceError` or `OutputError` at the start."""
+        options = SegmentOptions(device=machine.device, threshold=threshold)
+        volumes = {"CT": images.ct, "PET": images.pet}
+        self._ask(machine, listener, lambda session: session.segment(volumes, model.folder, options))
+        self._units = images.petUnits
+
+    def refine(
+        self,
+        probability: sitk.Image,
+        labels: sitk.Image,
+        clicks: Sequence[Click],
+        threshold: float,
+        machine: MachineSettings,
+        listener: Listener,
+        value: int = 1,
+    ) -> None:
+        """Correct the label `value` by clicks (points in LPS mm). Raises as `run` does."""
+        self._ask(machine, listener, lambda session: session.refine(probability, labels, clicks, threshold, value))
+
+    def _ask(self, machine: MachineSettings, listener: Listener, request: Callable[[WorkerSession], bytes]) -> None:
         if self.busy:
             raise WorkerError("A run is under way.", "Cancel it, or wait until it is done.")
-        self._machine = machine
         interpreter = findInterpreter(machine.python)
         if self._process is not None and interpreter != self._interpreter:
             self.shutdown()
         if self._session is None:
             self._session = WorkerSession(on_event=self._onEvent)
-        started = self._process is not None
-        if not started:
+        if self._process is None:
             self._startProcess(interpreter)
         self._cancelled = False
-        self._units = images.petUnits
-        options = SegmentOptions(device=machine.device)
-        request = self._session.segment({"CT": images.ct, "PET": images.pet}, model.folder, options)
+        message = request(self._session)
         self._request = self._session.last_id
-        self._process.write(request)
+        self._listener = listener
+        self._process.write(message)
 
     def cancel(self) -> None:
         """Ask the worker to stop; after two seconds, or when asked twice, it is killed with its children."""
@@ -122,9 +152,8 @@ class WorkerRunner:
 
     def shutdown(self) -> None:
         """End the worker now and remove its files; nothing is reported any more."""
-        self._forceTimer.stop()
         process, self._process = self._process, None
-        self._request = None
+        self._finish()
         if process is not None:
             self._endTree(process)
             process.waitForFinished(2000)
@@ -171,12 +200,11 @@ class WorkerRunner:
             return
         program = self._interpreter.program if self._interpreter is not None else ""
         self._dropProcess()
-        request, self._request = self._request, None
+        listener = self._finish()
         self._session.process_ended(None)
-        if request is not None:
-            self._onError(
-                WorkerError(f'The worker could not be started with "{program}".', "Check the Python in the panel.")
-            )
+        if listener is not None:
+            sentence = _('The worker could not be started with "{program}".').format(program=program)
+            listener.onError(WorkerError(sentence, _("Check the Python under Computer.")))
 
     def _onFinished(self, code: int, status: int) -> None:
         if self._process is None or self._session is None:
@@ -189,7 +217,7 @@ class WorkerRunner:
         # A worker that never came up would only fail again.
         if interrupted and wasWarm and interpreter is not None:
             self._startProcess(interpreter)
-            self._onNote("The worker has been started again; press Apply to repeat the run.")
+            self._onNote(_("The worker has been started again; press Apply to repeat the run."))
 
     def _dropProcess(self) -> None:
         self._forceTimer.stop()
@@ -227,25 +255,28 @@ class WorkerRunner:
         elif isinstance(event, protocol.Progress):
             if event.note:
                 log.info("%s", event.note)
-            if not self._cancelled:
-                self._onProgress(Progress(event.done, event.total, event.stage, event.eta_s))
+            if not self._cancelled and self._listener is not None:
+                self._listener.onProgress(Progress(event.done, event.total, event.stage, event.eta_s))
         elif isinstance(event, Segmented):
-            self._finish()
-            if self._cancelled:
-                self._onError(CancelledError("The run was cancelled."))
-            else:
-                self._onResult(RunResult(event.labels, self._provenance(event), event.notes))
+            listener = self._finish()
+            if listener is not None and self._cancelled:
+                listener.onError(CancelledError(_("The run was cancelled.")))
+            elif listener is not None:
+                listener.onResult(RunResult(event.labels, event.probability, self._provenance(event), event.notes))
 
     def _onFailure(self, failure: protocol.Failure) -> None:
         if failure.id == self._request:
-            self._finish()
-            self._onError(CancelledError("The run was cancelled.") if self._cancelled else failure.error())
+            listener = self._finish()
+            if listener is not None:
+                listener.onError(CancelledError(_("The run was cancelled.")) if self._cancelled else failure.error())
         elif failure.kind != "cancelled":
             log.warning("%s %s", failure.message, failure.hint)
 
-    def _finish(self) -> None:
-        self._request = None
+    def _finish(self) -> Listener | None:
+        """The request is over; gives who is to be told. A new one may be asked from that call."""
+        listener, self._listener, self._request = self._listener, None, None
         self._forceTimer.stop()
+        return listener
 
     def _provenance(self, event: Segmented) -> dict[str, str]:
         return {

@@ -127,10 +127,10 @@ def petUnitsOfNode(node: vtkMRMLVolumeNode) -> PetUnits:
     return PetUnits(None, "the node carries no units")
 
 
-def dicomFilesOfNode(node: vtkMRMLVolumeNode) -> list[str]:
-    """The DICOM files a node was loaded from, as far as Slicer's DICOM database knows them; empty otherwise."""
+def dicomFilesOfNode(node: vtkMRMLVolumeNode, most: int | None = None) -> list[str]:
+    """The DICOM files a node was loaded from (the first `most`), as far as Slicer's DICOM database knows them."""
     database: Any = getattr(importSlicer(), "dicomDatabase", None)
-    uids = (node.GetAttribute("DICOM.instanceUIDs") or "").split()
+    uids = (node.GetAttribute("DICOM.instanceUIDs") or "").split()[:most]
     if database is None or not uids:
         return []
     files = [str(database.fileForInstance(uid)) for uid in uids]

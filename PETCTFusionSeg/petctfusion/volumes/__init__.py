@@ -1,6 +1,6 @@
 """Volumes: read, checked, in HU and SUVbw, on one grid and back."""
 
-from petctfusion.volumes.checks import check_study
+from petctfusion.volumes.checks import check_grids, check_study
 from petctfusion.volumes.geometry import Geometry
 from petctfusion.volumes.grid import common_grid, resample_image, resample_probability
 from petctfusion.volumes.labels import resample_labels
@@ -22,6 +22,7 @@ __all__ = [
     "Verdict",
     "add_note",
     "brings_grid",
+    "check_grids",
     "check_plausible",
     "check_study",
     "classify_pet",

@@ -34,8 +34,15 @@ class Statistics:
     @classmethod
     def of(cls, image: sitk.Image) -> Statistics:
         """Statistics of a scalar image with at least one finite voxel (zeros stand in when there is none)."""
-        values = sitk.GetArrayViewFromImage(image)
-        some = sample(image)
+        return cls._of(sitk.GetArrayViewFromImage(image), sample(image))
+
+    @classmethod
+    def of_some(cls, values: NDArray[Any]) -> Statistics:
+        """Statistics of values that stand for a whole volume."""
+        return cls._of(values, values)
+
+    @classmethod
+    def _of(cls, values: NDArray[Any], some: NDArray[Any]) -> Statistics:
         bad = 0
         if np.issubdtype(values.dtype, np.floating):
             bad = int(values.size - np.count_nonzero(np.isfinite(values)))

@@ -6,6 +6,9 @@ from collections.abc import Callable
 from typing import Any
 
 from petctfusion.errors import FusionError
+from PETCTFusionSegLib.desktop.bench import Workbench
+from PETCTFusionSegLib.desktop.section import Section
+from PETCTFusionSegLib.i18n import _
 from PETCTFusionSegLib.mrml.distance_model import updateDistanceModel
 from PETCTFusionSegLib.mrml.live import LiveComparisons, LiveRow
 from PETCTFusionSegLib.mrml.live_nodes import LiveNodes
@@ -43,6 +46,55 @@ def cellTexts(row: LiveRow, outdated: bool = False) -> tuple[str, ...]:
         f"{found.nsd:.3f}",
     )
     return (row.name, *(f"({text})" if outdated else text for text in texts))
+
+
+class CompareSection(Section):
+    """Numbers against the reference, while the contour is edited."""
+
+    name = "Compare"
+
+    def __init__(self, bench: Workbench, ui: Any) -> None:
+        super().__init__(bench, ui)
+        self.table = ComparisonTable(ui, self._comparedNodes)
+        ui.compareButton.connect("clicked()", self.table.recompute)
+        ui.liveCheckBox.connect("toggled(bool)", self._onLive)
+
+    @classmethod
+    def title(cls) -> str:
+        """What stands on the section's button."""
+        return _("Compare")
+
+    def waitsFor(self) -> str:
+        """A reference, and a segmentation that is not the reference."""
+        return "" if self.table.ready else self.table.missing()
+
+    def refresh(self) -> None:
+        """Follow the nodes chosen now."""
+        self.table.live = self.bench.study.live
+        self.table.follow()
+        self.ui.compareButton.enabled = self.table.ready
+
+    def sceneOpened(self) -> None:
+        """Show the scene's own choice."""
+        self.ui.liveCheckBox.checked = self.bench.study.live
+
+    def sceneCloses(self) -> None:
+        """No observer stays at a node that goes."""
+        self.table.stop()
+
+    def cleanup(self) -> None:
+        """As when the scene closes."""
+        self.table.stop()
+
+    def _onLive(self, live: bool) -> None:
+        self.bench.study.live = bool(live)
+        self.bench.changed()
+
+    def _comparedNodes(self) -> tuple[Any, Any, Any]:
+        if not self.bench.sceneOpen:
+            return None, None, None
+        edited, reference = self.bench.segmentation(), self.bench.study.reference
+        return edited if edited is not reference else None, reference, self.bench.study.ct
 
 
 class ComparisonTable:
@@ -85,7 +137,7 @@ class ComparisonTable:
         if self.live:
             self._start()
         else:
-            self._fill([], PRESS_COMPARE if self.ready else self._missing())
+            self._fill([], PRESS_COMPARE if self.ready else self.missing())
 
     def stop(self) -> None:
         """Let go of every node; used when the scene closes."""
@@ -137,7 +189,7 @@ class ComparisonTable:
 
         self._letGo()
         if not self.ready:
-            self._fill([], self._missing())
+            self._fill([], self.missing())
             return
         self._followed = self._nodes()[:2]
         self._comparisons = LiveComparisons(slicer.mrmlScene, self._edited)
@@ -150,7 +202,8 @@ class ComparisonTable:
             return
         self._show()
 
-    def _missing(self) -> str:
+    def missing(self) -> str:
+        """What is not there yet."""
         return CHOOSE_REFERENCE if self._nodes()[1] is None else NO_RESULT
 
     def _edited(self) -> None:

@@ -1,0 +1,60 @@
+"""What the panel's sections share: the study, the editor, the worker, the results, and one line to the user."""
+
+from __future__ import annotations
+
+import logging
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from petctfusion.errors import FusionError
+from PETCTFusionSegLib.i18n import _
+
+from .parameters import StudyParameters
+from .results import ResultStore
+from .runner import WorkerRunner
+from .segmenteditor import EmbeddedEditor
+
+_log = logging.getLogger("PETCTFusionSeg")
+
+
+@dataclass
+class Workbench:
+    """Made by the panel; sections read it, and tell it with `changed` that others should look again."""
+
+    study: StudyParameters
+    editor: EmbeddedEditor
+    runner: WorkerRunner
+    say: Callable[[str], None]
+    """Shows a sentence in the line under Apply."""
+    changed: Callable[[], None]
+    """Nodes, the edited segmentation, results or a run changed: every section's `refresh` is called."""
+    settings: Any
+    """The application's `QSettings`."""
+    results: ResultStore = field(default_factory=ResultStore)
+    sceneOpen: bool = True
+
+    @property
+    def scene(self) -> Any:
+        """The application's scene."""
+        import slicer
+
+        return slicer.mrmlScene
+
+    def segmentation(self) -> Any:
+        """The segmentation in the embedded editor, or None."""
+        return self.editor.segmentation() if self.sceneOpen else None
+
+    def log(self, sentence: str) -> None:
+        """A line for the log alone."""
+        _log.info("%s", sentence)
+
+    def fail(self, error: BaseException) -> None:
+        """One sentence in the panel; the traceback of what nobody expected goes to the log."""
+        if isinstance(error, FusionError):
+            _log.warning("%s", error)
+            self.say(str(error))
+            return
+        _log.error("%s", "".join(traceback.format_exception(type(error), error, error.__traceback__)))
+        self.say(_("This should not have happened: {error}. The details are in the log.").format(error=error))
