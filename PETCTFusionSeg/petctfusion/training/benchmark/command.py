@@ -4,22 +4,29 @@ from __future__ import annotations
 
 import argparse
 
-from petctfusion.training.benchmark import networks_command, sts_command, whole_body_command
+from petctfusion.training.benchmark import networks_command, reliability_command, sts_command, whole_body_command
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `petctfusion benchmark`."""
-    kinds = parser.add_subparsers(dest="benchmark", required=True, metavar="sts|networks|whole-body")
+    kinds = parser.add_subparsers(dest="benchmark", required=True, metavar="sts|networks|whole-body|reliability")
     text = "models beside clinical rules and a blind ellipsoid, on the sarcoma patients"
     sts_command.add_arguments(kinds.add_parser("sts", help=text, description=text))
     text = "train every network under one budget, measure all of them on the same patients, table and page of all runs"
     networks_command.add_arguments(kinds.add_parser("networks", help=text, description=text))
     text = "models beside two SUV rules on simulated whole bodies: lesions, and whose uptake is wrongly marked"
     whole_body_command.add_arguments(kinds.add_parser("whole-body", help=text, description=text))
+    text = "what the models' probabilities are worth: calibration, and whether errors lie where they are unsure"
+    reliability_command.add_arguments(kinds.add_parser("reliability", help=text, description=text))
 
 
 def run(args: argparse.Namespace) -> int:
     """Runs it; raises `FusionError`."""
-    commands = {"sts": sts_command, "networks": networks_command, "whole-body": whole_body_command}
+    commands = {
+        "sts": sts_command,
+        "networks": networks_command,
+        "whole-body": whole_body_command,
+        "reliability": reliability_command,
+    }
     code: int = commands[args.benchmark].run(args)
     return code
