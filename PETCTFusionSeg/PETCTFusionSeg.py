@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from typing import Any
 
+import slicer
 from slicer.i18n import tr as _
 from slicer.i18n import translate
 from slicer.ScriptedLoadableModule import (
@@ -36,6 +37,15 @@ class PETCTFusionSeg(ScriptedLoadableModule):
             "(Vallières et al., doi 10.7937/K9/TCIA.2015.7GO2GSKS, CC BY 3.0), as prepared by the Image Biomarker "
             "Standardisation Initiative."
         )
+        if SUPPORTED:
+            slicer.app.connect("startupCompleted()", addToSlicer)
+
+
+def addToSlicer() -> None:
+    """The application has started: sample data, the Segment Editor effect and the rest of what needs no open module."""
+    from PETCTFusionSegLib.startup import addToSlicer as add
+
+    add()
 
 
 class PETCTFusionSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
@@ -49,7 +59,6 @@ class PETCTFusionSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def setup(self) -> None:
         """Called once, when the module is opened for the first time."""
         import qt
-        import slicer
 
         ScriptedLoadableModuleWidget.setup(self)
         if not SUPPORTED:
@@ -66,8 +75,6 @@ class PETCTFusionSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def cleanup(self) -> None:
         """The application quits or the module is reloaded."""
-        import slicer
-
         slicer.app.disconnect("aboutToQuit()", self.cleanup)
         self.removeObservers()
         if self.panel is not None:

@@ -289,7 +289,7 @@ def test_the_model_node_is_coloured_symmetrically_and_written_in_place(followed)
 
 def test_no_contour_no_model(followed):
     followed.edit(RESULT & False)
-    with pytest.raises(BadInputError, match="prediction has no contour"):
+    with pytest.raises(BadInputError, match="result has no contour"):
         distance_model.updateDistanceModel(followed.scene, followed.row)
 
 
@@ -382,11 +382,15 @@ def test_it_is_registered_once_and_only_where_segment_statistics_exists(monkeypa
     assert not statistics_plugin.registerStatisticsPlugin()
 
     class Logic:
-        registeredPlugins = ()
+        """Slicer's logic keeps classes, and makes its own instance of each."""
+
+        registeredPlugins = [PluginBase]  # noqa: RUF012 - Slicer's own name and kind
 
         @staticmethod
         def registerPlugin(one):
-            Logic.registeredPlugins += (one,)
+            assert isinstance(one, PluginBase)
+            if one.__class__ not in Logic.registeredPlugins:
+                Logic.registeredPlugins.append(one.__class__)
 
     for name, content in (
         ("SegmentStatistics", {"SegmentStatisticsLogic": Logic}),
@@ -397,4 +401,4 @@ def test_it_is_registered_once_and_only_where_segment_statistics_exists(monkeypa
         monkeypatch.setitem(sys.modules, name, module)
     assert statistics_plugin.registerStatisticsPlugin()
     assert statistics_plugin.registerStatisticsPlugin()
-    assert [one.name for one in Logic.registeredPlugins] == ["PET uptake (SUV)"]
+    assert [one().name for one in Logic.registeredPlugins] == ["", "PET uptake (SUV)"]

@@ -7,10 +7,12 @@ import pytest
 import SimpleITK as sitk
 
 from petctfusion.metrics.live import LiveComparison
-from PETCTFusionSegLib.desktop.sections import compare
+from PETCTFusionSegLib.mrml.agreement_overlay import OVERLAY_ROLE
+from PETCTFusionSegLib.mrml.distance_model import MODEL_ROLE
+from PETCTFusionSegLib.mrml.live_tables import COMPUTING, ROLE_ATTRIBUTE
 from PETCTFusionSegLib.mrml.segmentations import setSegmentImage
 from PETCTFusionSegLib.mrml.volumes import volumeNodeFromImage
-from PETCTFusionSegLib.selftest.stories import chooseStudy
+from PETCTFusionSegLib.selftest.steps import chooseStudy
 from PETCTFusionSegLib.selftest.study import imageOfReference
 
 
@@ -46,21 +48,27 @@ class Compared:
         return moved
 
 
+def nodeOfRole(scene, className, role):
+    nodes = [scene.GetNthNodeByClass(i, className) for i in range(scene.GetNumberOfNodesByClass(className))]
+    return next((node for node in nodes if node.GetAttribute(ROLE_ATTRIBUTE) == role), None)
+
+
 @pytest.fixture
 def compared(application):
     made = Compared(application)
     yield made
-    application.panel.sections["Compare"].table.live = True
+    application.ui.compareTabs.currentIndex = 0
+    application.ui.overlayCheckBox.checked = False
     application.ui.liveCheckBox.checked = True
 
 
 def test_numbers_follow_an_edit_without_a_click(compared):
     compared.draw(compared.shifted(2))
-    compared.app.wait(lambda: compared.text(1) not in ("1.000", compare.COMPUTING), "the edit is seen", 20)
+    compared.app.wait(lambda: compared.text(1) not in ("1.000", COMPUTING), "the edit is seen", 20)
     assert 0.5 < float(compared.text(1)) < 1
     assert compared.text(2) == "9.0"
     assert 0.5 < float(compared.text(5)) < 1
-    assert compared.table.horizontalHeaderItem(5).text() == "NSD (4.5 mm)"
+    assert compared.table.horizontalHeaderItem(5).text() == "NSD\n(4.5 mm)"
     assert compared.text(3) == compared.text(4)
     assert '"Story reference" against "truth"' in compared.says
 
@@ -76,18 +84,18 @@ def test_while_a_large_change_is_computed_no_old_number_is_shown(compared, monke
     compared.draw(compared.shifted(30))
     seen = set()
     compared.app.wait(lambda: seen.add(compared.text(1)) or compared.text(1) == "0.000", "the edit is seen", 20)
-    assert compare.COMPUTING in seen
-    assert not compared.app.panel.sections["Compare"].table._pollTimer.isActive()
+    assert COMPUTING in seen
+    assert not compared.app.panel.sections["Compare"]._pollTimer.isActive()
 
 
 def test_without_following_the_numbers_are_marked_until_compare_now(compared):
     compared.ui.liveCheckBox.checked = False
     compared.draw(compared.truth * 0)
     compared.until("(1.000)")
-    assert compared.says == compare.OUTDATED
+    assert "Edited since these numbers were computed" in compared.says
     assert not compared.ui.distanceButton.enabled
     compared.app.click(compared.ui.compareButton)
-    assert compared.text(1) == "0.000"
+    compared.until("0.000")
     assert compared.text(2) == "no contour"
     compared.draw(compared.truth)
     compared.until("(0.000)")
@@ -100,7 +108,7 @@ def test_the_buttons_centre_the_views(compared):
     compared.app.click(compared.ui.worstPointButton)
     assert "equal to its reference" in compared.says
     compared.draw(compared.shifted(3))
-    compared.app.wait(lambda: compared.text(1) not in ("1.000", compare.COMPUTING), "the edit is seen", 20)
+    compared.app.wait(lambda: compared.text(1) not in ("1.000", COMPUTING), "the edit is seen", 20)
     compared.app.click(compared.ui.worstPointButton)
     assert "13.5 mm from the other" in compared.says
     place = [view.GetSliceToRAS().GetElement(i, 3) for i in range(3)]
@@ -113,10 +121,15 @@ def test_the_buttons_centre_the_views(compared):
 
 def test_the_distance_surface_is_made_and_a_missing_contour_is_a_sentence(compared):
     compared.draw(compared.shifted(1))
-    compared.app.wait(lambda: compared.text(1) not in ("1.000", compare.COMPUTING), "the edit is seen", 20)
+    compared.app.wait(lambda: compared.text(1) not in ("1.000", COMPUTING), "the edit is seen", 20)
     compared.app.click(compared.ui.distanceButton)
     assert "blue lies inside" in compared.says
-    model = compared.app.scene.GetFirstNodeByClass("vtkMRMLModelNode")
+    # The slice views have models too, which show them in 3-D.
+    scene = compared.app.scene
+    models = [
+        scene.GetNthNodeByClass(i, "vtkMRMLModelNode") for i in range(scene.GetNumberOfNodesByClass("vtkMRMLModelNode"))
+    ]
+    (model,) = (node for node in models if node.GetAttribute(ROLE_ATTRIBUTE) == MODEL_ROLE)
     assert model.GetPolyData().GetPointData().GetArray("DistanceToReference_mm") is not None
     compared.draw(compared.truth * 0)
     compared.until("0.000")
@@ -146,7 +159,8 @@ def test_tables_and_plot_are_kept_current(compared):
 
 def test_a_reference_that_is_deleted_says_so(compared):
     compared.app.scene.RemoveNode(compared.reference)
-    compared.app.wait(lambda: compared.says == compare.CHOOSE_REFERENCE, "the missing reference is named", 10)
+    waits = compared.ui.CompareWaitLabel
+    compared.app.wait(lambda: "Choose a reference" in waits.text, "the missing reference is named", 10)
     assert compared.table.rowCount == 0
     assert not compared.ui.worstPointButton.enabled
 
@@ -160,5 +174,49 @@ def test_a_deleted_segment_is_gone_and_a_new_one_is_compared(compared):
     parts.AddEmptySegment("", "Second")
     compared.app.wait(lambda: compared.table.rowCount == 2, "the new segment has a row", 10)
     compared.app.click(compared.ui.compareButton)
-    assert compared.table.rowCount == 1
+    compared.app.wait(lambda: compared.table.rowCount == 1, "the removed segment has no row", 10)
     assert compared.text(0) == "Second"
+
+
+def test_lesions_and_slices_stand_in_their_tabs_and_a_click_goes_there(compared):
+    view = compared.app.scene.AddNewNodeByClass("vtkMRMLSliceNode", "Red")
+    compared.draw(compared.shifted(2))
+    compared.app.wait(lambda: compared.text(1) not in ("1.000", COMPUTING), "the edit is seen", 20)
+    compared.ui.compareTabs.currentIndex = 1
+    lesions = compared.ui.compareLesionTable
+    compared.app.wait(lambda: lesions.rowCount == 1, "the lesion is matched", 20)
+    assert lesions.item(0, 1).text() == "found"
+    lesions.cellClicked(0, 0)
+    place = [view.GetSliceToRAS().GetElement(i, 3) for i in range(3)]
+    np.testing.assert_allclose(place, (-20, 10, 5), atol=5)
+    compared.ui.compareTabs.currentIndex = 2
+    slices = compared.ui.compareSliceTable
+    compared.app.wait(lambda: slices.rowCount > 5, "the slices are listed", 20)
+    dice = [float(slices.item(line, 1).text()) for line in range(slices.rowCount)]
+    assert dice == sorted(dice)
+    slices.cellClicked(0, 0)
+    worst = float(slices.item(0, 0).text())
+    assert abs(view.GetSliceToRAS().GetElement(2, 3) - worst) < 0.1
+    compared.draw(compared.truth * 0)
+    compared.app.wait(lambda: slices.item(0, 1).text() == "0.000", "the slices follow the edit", 20)
+
+
+def test_the_overlay_colours_what_differs_and_gives_the_fills_back(compared):
+    app, display = compared.app, compared.study.reference.GetDisplayNode()
+
+    def overlay():
+        return nodeOfRole(app.scene, "vtkMRMLSegmentationNode", OVERLAY_ROLE)
+
+    compared.ui.overlayCheckBox.checked = True
+    assert not display.GetVisibility2DFill()
+    assert compared.ui.overlayLegend.text.count("<span") == 3
+
+    app.wait(lambda: overlay() is not None, "the overlay is drawn", 20)
+    compared.ui.overlayCheckBox.checked = False
+    assert overlay() is None
+    assert display.GetVisibility2DFill()
+    compared.ui.overlayCheckBox.checked = True
+    app.wait(lambda: overlay() is not None, "the overlay is drawn again", 20)
+    app.scene.RemoveNode(overlay())
+    app.wait(lambda: not compared.ui.overlayCheckBox.checked, "the box follows the removed overlay", 20)
+    assert display.GetVisibility2DFill()

@@ -2,7 +2,7 @@
 
 import pytest
 
-from PETCTFusionSegLib.selftest.stories import chooseStudy, waitForResult
+from PETCTFusionSegLib.selftest.steps import chooseStudy, waitForResult
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ import os
 import pytest
 from harness import proxy
 
-from PETCTFusionSegLib.selftest.stories import chooseStudy, waitForProgress
+from PETCTFusionSegLib.selftest.steps import chooseStudy, waitForProgress
 
 
 def test_the_application_takes_the_worker_with_it(desktop, tinyModel, monkeypatch):

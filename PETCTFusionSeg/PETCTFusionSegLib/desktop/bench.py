@@ -9,12 +9,15 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from petctfusion.errors import FusionError
+from petctfusion.volumes import Verdict
 from PETCTFusionSegLib.i18n import _
 
+from .inputs import UnitsBadge
 from .parameters import StudyParameters
 from .results import ResultStore
 from .runner import WorkerRunner
 from .segmenteditor import EmbeddedEditor
+from .shortcuts import Shortcuts
 
 _log = logging.getLogger("PETCTFusionSeg")
 
@@ -33,6 +36,14 @@ class Workbench:
     settings: Any
     """The application's `QSettings`."""
     results: ResultStore = field(default_factory=ResultStore)
+    shortcuts: Shortcuts = field(default_factory=Shortcuts)
+    """Sections add the keys of what they do."""
+    verdict: Verdict | None = None
+    """Whether the chosen volumes can be segmented; None while CT or PET is missing."""
+    units: UnitsBadge | None = None
+    """What is known of the PET's units; None while there is no PET."""
+    modelChanges: int = 0
+    """Counts how often models were added or removed, so that lists of them are filled again."""
     sceneOpen: bool = True
 
     @property

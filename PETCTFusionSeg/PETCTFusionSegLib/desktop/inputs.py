@@ -5,13 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
-import pydicom
 import SimpleITK as sitk
 
-from petctfusion.errors import BadInputError
 from petctfusion.volumes import check_plausible, check_study
-from petctfusion.volumes.suv import suv_factor
 from PETCTFusionSegLib.i18n import _
+from PETCTFusionSegLib.mrml.suv_scale import SuvScale, suvScale
 from PETCTFusionSegLib.mrml.volumes import (
     DECLARED_UNITS_ATTRIBUTE,
     dicomFilesOfNode,
@@ -69,11 +67,6 @@ def unitsBadge(petNode: Any) -> UnitsBadge:
     return UnitsBadge("known", text.format(units=spoken, evidence=found.evidence))
 
 
-def unitsAreUnknown(petNode: Any) -> bool:
-    """True when the PET node does not say its units, so the user has to."""
-    return petNode is not None and petUnitsOfNode(petNode).units is None
-
-
 def declareUnits(petNode: Any, units: str | None) -> None:
     """Keep what the user says about the PET's units ("SUVbw", "BQML") in the node; None takes it back."""
     if units is None:
@@ -87,37 +80,35 @@ def declaredUnits(petNode: Any) -> str | None:
     return petNode.GetAttribute(DECLARED_UNITS_ATTRIBUTE) if petNode is not None else None
 
 
-def collectImages(ctNode: Any, petNode: Any, extraNode: Any = None) -> StudyImages:
-    """The volumes, checked in physical space. Raises `BadInputError` with a hint when they cannot be used.
+@dataclass(frozen=True)
+class StudySnapshot:
+    """The volumes as they were when Apply was pressed: copied from their nodes, not yet looked at."""
 
-    `extraNode` is the additional volume of a model that uses one, otherwise None.
+    ct: sitk.Image
+    pet: sitk.Image
+    scale: SuvScale
+    petUnits: str
+    extra: sitk.Image | None = None
+
+    def checked(self) -> StudyImages:
+        """The volumes, the PET in SUV, checked in physical space; touches no node, so it may run in any thread.
+
+        Raises `BadInputError` with a hint when they cannot be used.
+        """
+        pet, factor = sitk.Cast(self.pet, sitk.sitkFloat32), self.scale.factor()
+        pet = pet if factor == 1 else pet * factor
+        check_plausible(pet, self.scale.name)
+        verdict = check_study(self.ct, pet)
+        verdict.raise_if_refused()
+        return StudyImages(self.ct, pet, self.petUnits, tuple(verdict.messages), self.extra)
+
+
+def takeSnapshot(ctNode: Any, petNode: Any, extraNode: Any = None) -> StudySnapshot:
+    """Copy the volumes. `extraNode` is the additional volume of a model that uses one, otherwise None.
+
+    Raises `BadInputError` for a node that is no volume, or a PET whose units cannot become SUV.
     """
-    ct = imageFromVolumeNode(ctNode)
-    pet, units = _suvOf(petNode)
-    verdict = check_study(ct, pet)
-    verdict.raise_if_refused()
+    found, scale = petUnitsOfNode(petNode), suvScale(petNode)
+    units = f"SUVbw ({found.evidence})" if found.units in _SUV else f"SUVbw (from {found.units})"
     extra = imageFromVolumeNode(extraNode) if extraNode is not None else None
-    return StudyImages(ct, pet, units, tuple(verdict.messages), extra)
-
-
-def _suvOf(petNode: Any) -> tuple[sitk.Image, str]:
-    found = petUnitsOfNode(petNode)
-    name = _('The PET "{name}"').format(name=petNode.GetName())
-    if found.units is None:
-        sentence = _("{pet} is in unknown units: {evidence}.").format(pet=name, evidence=found.evidence)
-        raise BadInputError(sentence, _("Say in the panel what its units are."))
-    values = sitk.Cast(imageFromVolumeNode(petNode), sitk.sitkFloat32)
-    if found.units in _FROM_HEADERS:
-        files = dicomFilesOfNode(petNode)
-        if not files and found.units != "GML":
-            sentence = _("{pet} is in {units} and its DICOM files are not in Slicer's database.")
-            hint = _("Load it from DICOM, or convert it to body-weight SUV first.")
-            raise BadInputError(sentence.format(pet=name, units=found.units), hint)
-        if files:
-            factor = suv_factor([pydicom.dcmread(file, stop_before_pixels=True) for file in files], name)
-            values = values * float(factor.factor)
-    elif found.units not in _SUV:
-        sentence = _("{pet} is in {units}, which is not body-weight SUV.").format(pet=name, units=found.units)
-        raise BadInputError(sentence, _("Convert it to SUVbw first."))
-    check_plausible(values, name)
-    return values, f"SUVbw ({found.evidence})" if found.units in _SUV else f"SUVbw (from {found.units})"
+    return StudySnapshot(imageFromVolumeNode(ctNode), imageFromVolumeNode(petNode), scale, units, extra)

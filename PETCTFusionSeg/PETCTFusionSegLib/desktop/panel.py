@@ -5,20 +5,31 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from PETCTFusionSegLib.mrml.statistics_plugin import registerStatisticsPlugin
-
 from .bench import Workbench
-from .parameters import StudyParameters, readStudy, writeStudy
+from .parameters import StudyParameters, readMachine, readStudy, writeStudy
 from .runner import WorkerRunner
 from .section import Section
 from .sections.compare import CompareSection
 from .sections.computer import ComputerSection
+from .sections.deliver import DeliverSection
 from .sections.edit import EditSection
+from .sections.lesions import LesionsSection
 from .sections.segment import SegmentSection
 from .sections.study import StudySection
+from .sections.view import ViewSection
 from .segmenteditor import EmbeddedEditor
+from .widgets import makeQuiet
 
-SECTIONS: tuple[type[Section], ...] = (StudySection, SegmentSection, EditSection, CompareSection, ComputerSection)
+SECTIONS: tuple[type[Section], ...] = (
+    StudySection,
+    ViewSection,
+    SegmentSection,
+    EditSection,
+    CompareSection,
+    LesionsSection,
+    DeliverSection,
+    ComputerSection,
+)
 
 
 class Panel:
@@ -40,13 +51,12 @@ class Panel:
         self.sections: dict[str, Any] = {kind.name: kind(self.bench, self.ui) for kind in SECTIONS}
         for form in self._forms.values():
             form.setMRMLScene(slicer.mrmlScene)
-        registerStatisticsPlugin()
         self.sceneOpened()
 
     def sceneOpened(self) -> None:
         """Take the scene's own choices; at the start, and after a scene was closed or loaded."""
         self.bench.sceneOpen = True
-        self.bench.study = readStudy(self._parameterNode())
+        self.bench.study = readStudy(self._parameterNode(), readMachine(self.bench.settings))
         for section in self.sections.values():
             section.sceneOpened()
         self.changed()
@@ -86,6 +96,7 @@ class Panel:
                 getattr(self.ui, f"{name}WaitLabel").text = waitsFor
                 getattr(self.ui, f"{name}WaitLabel").visible = bool(waitsFor)
                 self._forms[name].enabled = not waitsFor
+                self._forms[name].visible = not waitsFor
                 section.refresh()
         finally:
             self._changing = False
@@ -98,6 +109,7 @@ class Panel:
 
     def _say(self, sentence: str) -> None:
         self.ui.statusLabel.text = sentence
+        self.ui.statusLabel.visible = bool(sentence)
 
 
 def _build(layout: Any, resourcePath: Callable[[str], str]) -> tuple[Any, dict[str, Any]]:
@@ -114,11 +126,15 @@ def _build(layout: Any, resourcePath: Callable[[str], str]) -> tuple[Any, dict[s
         frame = ctk.ctkCollapsibleButton()
         frame.objectName = f"{kind.name}Section"
         frame.text = kind.title()
-        inside = qt.QVBoxLayout(frame)
+        # Its own widget, because the button decides about the visibility of its children.
+        body = qt.QWidget()
+        qt.QVBoxLayout(frame).addWidget(body)
+        inside = qt.QVBoxLayout(body)
+        inside.setContentsMargins(0, 0, 0, 0)
         waits = qt.QLabel()
         waits.objectName = f"{kind.name}WaitLabel"
         waits.wordWrap = True
-        waits.enabled = False
+        makeQuiet(waits)
         inside.addWidget(waits)
         forms[kind.name] = slicer.util.loadUI(resourcePath(f"UI/{kind.name}.ui"))
         inside.addWidget(forms[kind.name])

@@ -22,10 +22,12 @@ class StudyParameters:
     live: bool = True
 
 
-def readStudy(node: Any) -> StudyParameters:
-    """The choices kept in a `vtkMRMLScriptedModuleNode`; what the node does not know has its default."""
+def readStudy(node: Any, machine: MachineSettings | None = None) -> StudyParameters:
+    """The choices kept in a `vtkMRMLScriptedModuleNode`; what the node does not know is as this machine begins."""
+    machine = machine or MachineSettings()
     values = {name: node.GetNodeReference(role) for name, role in _REFERENCES.items()}
-    return StudyParameters(**values, model=node.GetParameter("Model") or "", live=node.GetParameter("Live") != "false")
+    live = node.GetParameter("Live") != "false" if node.GetParameter("Live") else machine.live
+    return StudyParameters(**values, model=node.GetParameter("Model") or machine.model, live=live)
 
 
 def writeStudy(node: Any, parameters: StudyParameters) -> None:
@@ -41,19 +43,38 @@ def writeStudy(node: Any, parameters: StudyParameters) -> None:
 
 @dataclass
 class MachineSettings:
-    """Choices that belong to the computer: device ("auto", "cpu", "cuda:0") and an external Python, empty for none."""
+    """Choices that belong to the computer.
+
+    `device`: "auto", "cpu", "cuda:0"; `python`: an external Python or a command with one, empty for Slicer's own;
+    `model`: the model of new scenes, empty for the shipped one; `live`: numbers follow the brush in new scenes; `warm`:
+    the worker stays ready after a run.
+    """
 
     device: str = "auto"
     python: str = ""
+    model: str = ""
+    live: bool = True
+    warm: bool = True
+
+
+def settingsKey(name: str) -> str:
+    """The key of a field of `MachineSettings` in the `QSettings`."""
+    return f"{SETTINGS_GROUP}/{name}"
 
 
 def readMachine(settings: Any) -> MachineSettings:
-    """The choices kept in a `QSettings`."""
-    found = {item.name: settings.value(f"{SETTINGS_GROUP}/{item.name}") for item in fields(MachineSettings)}
-    return MachineSettings(**{name: str(value) for name, value in found.items() if value})
+    """The choices kept in a `QSettings`, which gives a flag back as a bool or as a text."""
+    machine = MachineSettings()
+    for item in fields(MachineSettings):
+        value = settings.value(settingsKey(item.name))
+        if isinstance(getattr(machine, item.name), bool):
+            setattr(machine, item.name, str(value).lower() != "false")
+        elif value:
+            setattr(machine, item.name, str(value))
+    return machine
 
 
 def writeMachine(settings: Any, machine: MachineSettings) -> None:
     """Keep the choices in a `QSettings`."""
     for item in fields(MachineSettings):
-        settings.setValue(f"{SETTINGS_GROUP}/{item.name}", getattr(machine, item.name))
+        settings.setValue(settingsKey(item.name), getattr(machine, item.name))

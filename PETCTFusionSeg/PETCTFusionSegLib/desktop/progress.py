@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-_STAGES = {"load": "Loading the model", "prepare": "Preparing", "segment": "Segmenting", "restore": "Finishing"}
+from PETCTFusionSegLib.i18n import _
 
 
 @dataclass(frozen=True)
@@ -26,13 +26,26 @@ class Progress:
 
 def progressText(progress: Progress) -> str:
     """One short line: stage, percentage, remaining time."""
-    text = _STAGES.get(progress.stage, progress.stage.capitalize())
     if progress.stage != "segment":
-        return f"{text}..."
-    text += f" {100 * progress.fraction:.0f} %"
-    return text if progress.etaS is None else f"{text}, {_duration(progress.etaS)} left"
+        return _stageText(progress.stage)
+    percent = f"{100 * progress.fraction:.0f}"
+    if progress.etaS is None:
+        return _("Segmenting {percent} %").format(percent=percent)
+    left = durationText(max(1.0, progress.etaS))
+    return _("Segmenting {percent} %, {duration} left").format(percent=percent, duration=left)
 
 
-def _duration(seconds: float) -> str:
-    whole = max(1, round(seconds))
-    return f"{whole} s" if whole < 90 else f"{round(whole / 60)} min"
+def durationText(seconds: float) -> str:
+    """A duration as a person says it: "12 s", "4 min"."""
+    whole = round(seconds)
+    if whole < 90:
+        return _("{seconds} s").format(seconds=whole)
+    return _("{minutes} min").format(minutes=round(whole / 60))
+
+
+def _stageText(stage: str) -> str:
+    if stage == "load":
+        return _("Loading the model...")
+    if stage == "prepare":
+        return _("Preparing...")
+    return _("Finishing...") if stage == "restore" else f"{stage.capitalize()}..."

@@ -20,17 +20,19 @@ from petctfusion.inference.clicks import Click
 from petctfusion.inference.options import SegmentOptions
 from petctfusion.models import InstalledModel
 from petctfusion.worker import protocol
-from petctfusion.worker.session import Segmented, SessionEvent, WorkerSession
+from petctfusion.worker.session import Segmented, SessionEvent, Shipment, WorkerSession
 from PETCTFusionSegLib.i18n import _
 
 from .inputs import StudyImages
 from .interpreter import Interpreter, findInterpreter, workerEnvironment
 from .parameters import MachineSettings
 from .progress import Progress
+from .shipping import Shipping
 
 log = logging.getLogger("PETCTFusionSeg.worker")
 
 CANCEL_GRACE_MS = 2000
+SHIPPING_MS = 5
 _FAILED_TO_START = 0
 _CRASH_EXIT = 1
 
@@ -49,7 +51,8 @@ class RunResult:
 class Listener:
     """Who is told how one request goes on; exactly one of `onResult` and `onError` is called, and it is the last."""
 
-    onResult: Callable[[RunResult], None]
+    onResult: Callable[[Any], None]
+    """Gets a `RunResult`; for `probe` the answer's values."""
     onError: Callable[[BaseException], None]
     onProgress: Callable[[Progress], None] = lambda _progress: None
 
@@ -75,7 +78,12 @@ class WorkerRunner:
         self._cancelled = False
         self._workerPid = 0
         self._units = ""
+        self._shipping: Shipping | None = None
+        self._send: Callable[[Shipment], bytes] = lambda _shipment: b""
         self._errorText = b""
+        self._shippingTimer = qt.QTimer()
+        self._shippingTimer.setInterval(SHIPPING_MS)
+        self._shippingTimer.connect("timeout()", self._onShipping)
         self._forceTimer = qt.QTimer()
         self._forceTimer.setSingleShot(True)
         self._forceTimer.setInterval(CANCEL_GRACE_MS)
@@ -92,23 +100,35 @@ class WorkerRunner:
         return self._process is not None and self._workerPid != 0
 
     @property
+    def facts(self) -> dict[str, Any]:
+        """What the running worker said of itself: versions, devices; empty while there is none."""
+        return self._session.worker if self._session is not None else {}
+
+    @property
     def workerPid(self) -> int:
         """The worker's own process id (not that of a launcher in front of it), 0 while there is none."""
         return self._workerPid
 
     def run(
         self,
-        images: StudyImages,
+        gather: Callable[[], StudyImages],
         model: InstalledModel,
         machine: MachineSettings,
         listener: Listener,
         threshold: float | None = None,
     ) -> None:
-        """Segment a study; `threshold` None is the card's. Raises `DeviceError` or `OutputError` at the start."""
+        """Segment the study that `gather` gives in a thread, without touching a node; `threshold` None is the card's.
+
+        Raises `DeviceError` or `OutputError` when no worker can be started; what `gather` raises goes to the listener.
+        """
         options = SegmentOptions(device=machine.device, threshold=threshold)
-        volumes = {"CT": images.ct, "PET": images.pet}
-        self._ask(machine, listener, lambda session: session.segment(volumes, model.folder, options))
-        self._units = images.petUnits
+        # A folder of this computer means nothing to another one.
+        wanted = model.reference if findInterpreter(machine.python).remote else model.folder
+        session = self._begin(machine, listener)
+        self._shipping = Shipping(session, gather)
+        self._request = self._shipping.number
+        self._send = lambda shipment: session.segment(shipment, wanted, options)
+        self._shippingTimer.start()
 
     def refine(
         self,
@@ -123,9 +143,20 @@ class WorkerRunner:
         """Correct the label `value` by clicks (points in LPS mm). Raises as `run` does."""
         self._ask(machine, listener, lambda session: session.refine(probability, labels, clicks, threshold, value))
 
+    def probe(self, machine: MachineSettings, listener: Listener) -> None:
+        """Try every device of the worker's computer. Raises as `run` does."""
+        self._ask(machine, listener, lambda session: session.probe())
+
     def _ask(self, machine: MachineSettings, listener: Listener, request: Callable[[WorkerSession], bytes]) -> None:
+        session = self._begin(machine, listener)
+        message = request(session)
+        self._request = session.last_id
+        self._process.write(message)
+
+    def _begin(self, machine: MachineSettings, listener: Listener) -> WorkerSession:
+        """The session of a worker that is up or starting, for a request of this listener."""
         if self.busy:
-            raise WorkerError("A run is under way.", "Cancel it, or wait until it is done.")
+            raise WorkerError(_("A run is under way."), _("Cancel it, or wait until it is done."))
         interpreter = findInterpreter(machine.python)
         if self._process is not None and interpreter != self._interpreter:
             self.shutdown()
@@ -134,10 +165,26 @@ class WorkerRunner:
         if self._process is None:
             self._startProcess(interpreter)
         self._cancelled = False
-        message = request(self._session)
-        self._request = self._session.last_id
         self._listener = listener
-        self._process.write(message)
+        return self._session
+
+    def _onShipping(self) -> None:
+        """The volumes are on the disk, or they cannot be used."""
+        shipping = self._shipping
+        if shipping is None or not shipping.done:
+            return
+        self._shippingTimer.stop()
+        self._shipping = None
+        if shipping.images is not None and shipping.shipment is not None:
+            for note in shipping.images.notes:
+                log.info("%s", note)
+            self._units = shipping.images.petUnits
+            self._process.write(self._send(shipping.shipment))
+            return
+        shipping.session.withdraw(shipping.number)
+        listener = self._finish()
+        if listener is not None and shipping.error is not None:
+            listener.onError(shipping.error)
 
     def cancel(self) -> None:
         """Ask the worker to stop; after two seconds, or when asked twice, it is killed with its children."""
@@ -146,6 +193,12 @@ class WorkerRunner:
         if self._cancelled:
             self._force()
             return
+        if self._shipping is not None:
+            self._session.withdraw(self._shipping.number)
+            listener = self._finish()
+            if listener is not None:
+                listener.onError(CancelledError(_("The run was cancelled.")))
+            return
         self._cancelled = True
         self._process.write(self._session.cancel(self._request))
         self._forceTimer.start()
@@ -153,11 +206,14 @@ class WorkerRunner:
     def shutdown(self) -> None:
         """End the worker now and remove its files; nothing is reported any more."""
         process, self._process = self._process, None
+        shipping = self._shipping
         self._finish()
         if process is not None:
             self._endTree(process)
             process.waitForFinished(2000)
             process.deleteLater()
+        if shipping is not None:
+            shipping.wait()
         if self._session is not None:
             self._session.close()
         self._session = None
@@ -178,7 +234,7 @@ class WorkerRunner:
         self._workerPid = 0
         self._process = process
         assert self._session is not None
-        process.start(interpreter.program, ["-m", "petctfusion.worker"])
+        process.start(interpreter.program, interpreter.command("-m", "petctfusion.worker"))
         # Written before the process is up, both wait in QProcess's buffer.
         process.write(self._session.hello())
 
@@ -217,7 +273,7 @@ class WorkerRunner:
         # A worker that never came up would only fail again.
         if interrupted and wasWarm and interpreter is not None:
             self._startProcess(interpreter)
-            self._onNote(_("The worker has been started again; press Apply to repeat the run."))
+            self._onNote(_("The worker has been started again: please repeat that."))
 
     def _dropProcess(self) -> None:
         self._forceTimer.stop()
@@ -231,10 +287,12 @@ class WorkerRunner:
 
     def _endTree(self, process: Any) -> None:
         """The worker leads its own process group, so its children go with it; the launcher in front of it too."""
-        if self._workerPid and sys.platform == "win32":
+        # Behind `ssh` it is another computer's id; there the worker ends with its stdin.
+        isHere = self._interpreter is not None and not self._interpreter.remote
+        if self._workerPid and isHere and sys.platform == "win32":
             command = ["taskkill", "/T", "/F", "/PID", str(self._workerPid)]
             subprocess.run(command, capture_output=True, check=False, creationflags=subprocess.CREATE_NO_WINDOW)
-        elif self._workerPid:
+        elif self._workerPid and isHere:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(self._workerPid, signal.SIGKILL)
         process.kill()
@@ -257,6 +315,10 @@ class WorkerRunner:
                 log.info("%s", event.note)
             if not self._cancelled and self._listener is not None:
                 self._listener.onProgress(Progress(event.done, event.total, event.stage, event.eta_s))
+        elif isinstance(event, protocol.Result):
+            listener = self._finish()
+            if listener is not None:
+                listener.onResult(event.values)
         elif isinstance(event, Segmented):
             listener = self._finish()
             if listener is not None and self._cancelled:
@@ -275,6 +337,8 @@ class WorkerRunner:
     def _finish(self) -> Listener | None:
         """The request is over; gives who is to be told. A new one may be asked from that call."""
         listener, self._listener, self._request = self._listener, None, None
+        self._shipping = None
+        self._shippingTimer.stop()
         self._forceTimer.stop()
         return listener
 

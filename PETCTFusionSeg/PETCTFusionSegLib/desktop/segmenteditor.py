@@ -54,6 +54,34 @@ class EmbeddedEditor:
         """The segmentation that is edited, or None."""
         return self._node.GetSegmentationNode() if self._node is not None else None
 
+    def working(self) -> bool:
+        """True while an effect is active: the user is drawing."""
+        return self._node is not None and bool(self._node.GetActiveEffectName())
+
+    def selectedSegmentId(self) -> str:
+        """The segment that is selected in the editor's table; empty when none is."""
+        return str(self._node.GetSelectedSegmentID() or "") if self._node is not None else ""
+
+    def putAwayEffect(self) -> None:
+        """No effect is active any more, so that a click into a view is nobody else's."""
+        if self._node is not None:
+            self._widget.setActiveEffect(None)
+
+    def saveStateForUndo(self) -> None:
+        """Call before the segmentation is changed: `undo` and the editor's own button come back to now."""
+        if self.segmentation() is not None:
+            self._widget.saveStateForUndo()
+
+    def undo(self) -> None:
+        """Take back the last change, with whichever tool it was made."""
+        if self.segmentation() is not None:
+            self._widget.undo()
+
+    def redo(self) -> None:
+        """Do again what `undo` took back."""
+        if self.segmentation() is not None:
+            self._widget.redo()
+
     def enter(self) -> None:
         """The module became visible: effects may listen to the views."""
         self._widget.setupViewObservations()
@@ -61,8 +89,7 @@ class EmbeddedEditor:
 
     def exit(self) -> None:
         """The module is left: no effect stays active behind the user's back."""
-        if self._node is not None:
-            self._widget.setActiveEffect(None)
+        self.putAwayEffect()
         self._widget.uninstallKeyboardShortcuts()
         self._widget.removeViewObservations()
 

@@ -21,6 +21,7 @@ from vtkmodules.util.numpy_support import numpy_to_vtk, vtk_to_numpy
 from petctfusion.errors import BadInputError
 from petctfusion.metrics.masks import BoolArray, bounding_box
 from petctfusion.volumes.geometry import Geometry
+from PETCTFusionSegLib.i18n import _
 
 from .headless import importSlicer
 from .live import LiveRow
@@ -53,7 +54,9 @@ def updateDistanceModel(scene: Any, row: LiveRow) -> Any:
     follower = row.pair.follower
     prediction = follower.prediction() if follower is not None and row.numbers is not None else None
     if follower is None or prediction is None:
-        raise BadInputError(f'The numbers of "{row.name}" are not there yet.', "Wait a moment and try again.")
+        raise BadInputError(
+            _('The numbers of "{name}" are not there yet.').format(name=row.name), _("Wait a moment and try again.")
+        )
     surface = distanceSurface(prediction, follower.reference, row.pair.grid())
     node = ourNode(scene, "vtkMRMLModelNode", MODEL_ROLE, "Distance to reference")
     node.SetName(f"{row.name}: distance to reference")
@@ -69,9 +72,12 @@ def distanceSurface(prediction: BoolArray, reference: BoolArray, grid: Geometry)
 
     Both masks are (z, y, x) on `grid`. Raises `BadInputError` when one of them is empty.
     """
-    for mask, name in ((prediction, "prediction"), (reference, "reference")):
+    for mask, sentence in (
+        (prediction, _("The result has no contour, so there is no distance.")),
+        (reference, _("The reference has no contour, so there is no distance.")),
+    ):
         if not mask.any():
-            raise BadInputError(f"The {name} has no contour, so there is no distance.", "Draw it first.")
+            raise BadInputError(sentence, _("Draw it first."))
     toRas = ijkToRasOfGeometry(grid)
     surface, target = _isosurface(prediction, toRas), _isosurface(reference, toRas)
     distances = vtk.vtkDistancePolyDataFilter()

@@ -21,8 +21,10 @@ if TYPE_CHECKING:
 
 _MODULES = {
     "volumes": ("Volumes", "vtkSlicerVolumesLogic"),
+    "volumerendering": ("VolumeRendering", "vtkSlicerVolumeRenderingLogic"),
     "terminologies": ("Terminologies", "vtkSlicerTerminologiesModuleLogic"),
     "segmentations": ("Segmentations", "vtkSlicerSegmentationsModuleLogic"),
+    "sequences": ("Sequences", "vtkSlicerSequencesLogic"),
     "subjecthierarchy": ("SubjectHierarchy", "vtkSlicerSubjectHierarchyModuleLogic"),
 }
 

@@ -48,8 +48,11 @@ def boundingBox(mask: Mask) -> tuple[slice, slice, slice] | None:
     return ranges[0], ranges[1], ranges[2]
 
 
-def orientedLabelmap(mask: Mask, ijkToRas: Matrix) -> vtkOrientedImageData:
-    """A label map of ones whose extent is the box around the true voxels of `mask` (z, y, x)."""
+def orientedLabelmap(mask: Mask, ijkToRas: Matrix, first: tuple[int, int, int] = (0, 0, 0)) -> vtkOrientedImageData:
+    """A label map of ones whose extent is the box around the true voxels of `mask` (z, y, x).
+
+    `first` is the index (z, y, x) of the mask's first voxel.
+    """
     labelmap = importSlicer().vtkOrientedImageData()
     labelmap.SetImageToWorldMatrix(matrixFromArray(ijkToRas))
     box = boundingBox(mask)
@@ -58,7 +61,8 @@ def orientedLabelmap(mask: Mask, ijkToRas: Matrix) -> vtkOrientedImageData:
         labelmap.AllocateScalars(vtk.VTK_UNSIGNED_CHAR, 1)
         return labelmap
     z, y, x = box
-    labelmap.SetExtent(x.start, x.stop - 1, y.start, y.stop - 1, z.start, z.stop - 1)
+    k, j, i = first
+    labelmap.SetExtent(i + x.start, i + x.stop - 1, j + y.start, j + y.stop - 1, k + z.start, k + z.stop - 1)
     voxels = np.ascontiguousarray(mask[box], dtype=np.uint8).ravel()
     labelmap.GetPointData().SetScalars(numpy_to_vtk(voxels, deep=True))
     return labelmap

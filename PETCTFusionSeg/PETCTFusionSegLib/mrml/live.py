@@ -16,10 +16,12 @@ from typing import Any
 from petctfusion.errors import BadInputError
 from petctfusion.metrics.agreement import MaskAgreement
 from petctfusion.metrics.background import BackgroundThread
+from PETCTFusionSegLib.i18n import _
 
 from .live_events import EditObserver
 from .live_pair import LivePair, MakeEngine, PairState
 from .live_source import SegmentSource, Source, VolumeSource
+from .rejected import contourIds
 
 ALL_SEGMENTS = "All segments"
 SCENE_CLOSED = "The scene was closed."
@@ -205,6 +207,23 @@ class LiveComparisons:
         return pairs
 
 
+def sourcesOf(prediction: Any, reference: Any, segmentId: str = "") -> tuple[Source, Source]:
+    """What a row compares: a segment (all of them without an id) with the reference's of that name, or with all of it.
+
+    Raises `BadInputError` when there is nothing that can be compared.
+    """
+    _requireKinds(prediction, reference, None)
+    name = _names(prediction).get(segmentId)
+    if segmentId and name is None:
+        raise BadInputError(
+            _('The segmentation "{name}" has no segment "{segment}".').format(
+                name=prediction.GetName(), segment=segmentId
+            ),
+            _("Choose a segment that exists."),
+        )
+    return SegmentSource(prediction, [segmentId] if segmentId else None), _referenceFor(reference, name)
+
+
 def _referenceFor(reference: Any, name: str | None) -> Source:
     """The reference's segment of this name, otherwise all of the reference."""
     if not reference.IsA("vtkMRMLSegmentationNode"):
@@ -215,27 +234,30 @@ def _referenceFor(reference: Any, name: str | None) -> Source:
 
 def _requireKinds(prediction: Any, reference: Any, mapping: Mapping[str, str] | None) -> None:
     if prediction is None or not prediction.IsA("vtkMRMLSegmentationNode"):
-        raise BadInputError("There is no segmentation to compare.", "Segment a study, or choose a segmentation.")
+        raise BadInputError(_("There is no segmentation to compare."), _("Segment a study, or choose a segmentation."))
     if reference is None or not (
         reference.IsA("vtkMRMLSegmentationNode") or (reference.IsA("vtkMRMLScalarVolumeNode") and mapping is None)
     ):
-        raise BadInputError("The reference contour is missing.", "Choose a segmentation or a label map volume.")
+        raise BadInputError(_("The reference contour is missing."), _("Choose a segmentation or a label map volume."))
     if prediction is reference and mapping is None:
         raise BadInputError(
-            f'"{prediction.GetName()}" cannot be compared with itself.',
-            "Choose another reference, or say which of its segments belong together.",
+            _('"{name}" cannot be compared with itself.').format(name=prediction.GetName()),
+            _("Choose another reference, or say which of its segments belong together."),
         )
     for node, names in ((prediction, list(mapping or {})), (reference, list((mapping or {}).values()))):
         for name in names:
             if not _segmentId(node, name):
                 raise BadInputError(
-                    f'The segmentation "{node.GetName()}" has no segment "{name}".', "Choose a segment that exists."
+                    _('The segmentation "{name}" has no segment "{segment}".').format(
+                        name=node.GetName(), segment=name
+                    ),
+                    _("Choose a segment that exists."),
                 )
 
 
 def _names(node: Any) -> dict[str, str]:
     segmentation = node.GetSegmentation()
-    return {str(key): str(segmentation.GetSegment(key).GetName()) for key in segmentation.GetSegmentIDs()}
+    return {str(key): str(segmentation.GetSegment(key).GetName()) for key in contourIds(node)}
 
 
 def _segmentId(node: Any, nameOrId: str) -> str:

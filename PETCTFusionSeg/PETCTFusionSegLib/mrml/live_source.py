@@ -14,9 +14,11 @@ from petctfusion.errors import BadInputError
 from petctfusion.metrics.changes import Box3, Index3, Placed, around
 from petctfusion.metrics.masks import BoolArray
 from petctfusion.volumes.geometry import Geometry
+from PETCTFusionSegLib.i18n import _
 
 from .headless import importSlicer
 from .labelmaps import placeOnGrid
+from .rejected import contourIds
 from .segmentations import referenceMask, segmentImage
 from .transforms import (
     Matrix,
@@ -134,8 +136,10 @@ class SegmentSource(Source):
     @property
     def segmentIds(self) -> tuple[str, ...]:
         """The segments that are joined, as far as they exist."""
-        there = [str(one) for one in self.node.GetSegmentation().GetSegmentIDs()]
-        return tuple(there if self._chosen is None else [one for one in self._chosen if one in there])
+        if self._chosen is None:
+            return tuple(contourIds(self.node))
+        there = self.node.GetSegmentation().GetSegmentIDs()
+        return tuple(one for one in self._chosen if one in there)
 
     @property
     def title(self) -> str:
@@ -221,8 +225,8 @@ class SegmentSource(Source):
             return
         if not self.node.CreateBinaryLabelmapRepresentation():
             raise BadInputError(
-                f'The contour "{self.node.GetName()}" could not be turned into voxels.',
-                "Choose a reference volume for its geometry in the Segmentations module.",
+                _('The contour "{name}" could not be turned into voxels.').format(name=self.node.GetName()),
+                _("Choose a reference volume for its geometry in the Segmentations module."),
             )
 
     def _names(self) -> list[str]:

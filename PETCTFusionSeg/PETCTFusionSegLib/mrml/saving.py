@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from petctfusion.errors import BadInputError, OutputError
+from PETCTFusionSegLib.i18n import _
 
 from .headless import importSlicer
 
@@ -25,7 +26,10 @@ def saveSegmentation(node: vtkMRMLSegmentationNode, path: str | os.PathLike[str]
     """
     target = Path(path).expanduser().absolute()
     if not target.name.endswith(_SUFFIX):
-        raise BadInputError(f'"{target.name}" is not a {_SUFFIX} file name.', f"Choose a name that ends in {_SUFFIX}.")
+        raise BadInputError(
+            _('"{name}" is not a {suffix} file name.').format(name=target.name, suffix=_SUFFIX),
+            _("Choose a name that ends in {suffix}.").format(suffix=_SUFFIX),
+        )
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=target.parent, prefix=".saving-") as folder:
@@ -36,13 +40,14 @@ def saveSegmentation(node: vtkMRMLSegmentationNode, path: str | os.PathLike[str]
             storage.UseCompressionOn()
             if not storage.WriteData(node) or not written.is_file() or written.stat().st_size == 0:
                 raise OutputError(
-                    f"The segmentation could not be written to {target}.",
-                    "Free some disk space or choose another folder.",
+                    _("The segmentation could not be written to {path}.").format(path=target),
+                    _("Free some disk space or choose another folder."),
                 )
             written.replace(target)
     except OSError as error:
         raise OutputError(
-            f"{target.parent} cannot be written: {error.strerror or error}.", "Choose a folder with write permission."
+            _("{folder} cannot be written: {reason}.").format(folder=target.parent, reason=error.strerror or error),
+            _("Choose a folder with write permission."),
         ) from error
     return target
 
@@ -56,6 +61,8 @@ def loadSegmentation(scene: vtkMRMLScene, path: str | os.PathLike[str]) -> vtkMR
     node = scene.AddNewNodeByClass("vtkMRMLSegmentationNode", scene.GenerateUniqueName(name))
     if not source.is_file() or not storage.ReadData(node):
         scene.RemoveNode(node)
-        raise BadInputError(f"{source} could not be read as a segmentation.", "Check the path and the file.")
+        raise BadInputError(
+            _("{path} could not be read as a segmentation.").format(path=source), _("Check the path and the file.")
+        )
     node.CreateDefaultDisplayNodes()
     return node

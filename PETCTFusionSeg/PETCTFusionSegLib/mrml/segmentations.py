@@ -14,6 +14,7 @@ from petctfusion.errors import BadInputError
 from petctfusion.models.card import LabelSpec
 from petctfusion.volumes.geometry import Geometry
 from petctfusion.volumes.labels import resample_labels
+from PETCTFusionSegLib.i18n import _
 
 from .headless import importSlicer, moduleLogic
 from .labelmaps import maskInFrame, orientedLabelmap, placeOnGrid, segmentVoxels
@@ -93,7 +94,10 @@ def setSegmentImage(node: vtkMRMLSegmentationNode, segmentId: str, mask: sitk.Im
     logic = importSlicer().vtkSlicerSegmentationsModuleLogic
     labelmap = orientedLabelmap(voxels, ijkToRas)
     if not logic.SetBinaryLabelmapToSegment(labelmap, node, segmentId, logic.MODE_REPLACE):
-        raise BadInputError(f'The segment "{segmentId}" could not be written.', "Undo the last edit and try again.")
+        raise BadInputError(
+            _('The segment "{segment}" could not be written.').format(segment=segmentId),
+            _("Undo the last edit and try again."),
+        )
 
 
 def referenceMask(
@@ -104,7 +108,7 @@ def referenceMask(
     `node` is a segmentation (one segment, or all of them joined) or a label map volume (every label joined).
     """
     if node is None or not (node.IsA("vtkMRMLSegmentationNode") or node.IsA("vtkMRMLScalarVolumeNode")):
-        raise BadInputError("The reference contour is missing.", "Choose a segmentation or a label map volume.")
+        raise BadInputError(_("The reference contour is missing."), _("Choose a segmentation or a label map volume."))
     grid = Geometry.of(reference) if isinstance(reference, sitk.Image) else geometryOfVolumeNode(reference)
     if node.IsA("vtkMRMLScalarVolumeNode"):
         return resample_labels(imageFromVolumeNode(node) != 0, grid)
@@ -196,7 +200,8 @@ def _segment(node: vtkMRMLSegmentationNode, segmentId: str) -> vtkSegment:
     segment = node.GetSegmentation().GetSegment(segmentId)
     if segment is None:
         raise BadInputError(
-            f'The segmentation "{node.GetName()}" has no segment "{segmentId}".', "Choose a segment that exists."
+            _('The segmentation "{name}" has no segment "{segment}".').format(name=node.GetName(), segment=segmentId),
+            _("Choose a segment that exists."),
         )
     return segment
 

@@ -37,7 +37,7 @@ MEASUREMENTS: dict[str, Measurement] = {
                             ("373098007", "SCT", "Mean")),
     "suv_peak": Measurement("SUVpeak", "Highest mean of a 1 ml sphere centred on a PET voxel in the segment.", SUV_CODE,
                             _SUV, ("126031", "DCM", "Peak Value Within ROI")),
-    "mtv_ml": Measurement("MTV", "Metabolic tumour volume: volume of the segment's lesions that the PET covers.",
+    "mtv_ml": Measurement("MTV", "Metabolic tumor volume: volume of the segment's lesions that the PET covers.",
                           "ml", _VOLUME),
     "tlg": Measurement("TLG", "Total lesion glycolysis: sum of SUVmean times volume over the lesions.", "g", _TLG),
 }  # fmt: skip
@@ -67,15 +67,17 @@ def uptakeOfSegment(segmentation: Any, segmentId: str, pet: Any) -> dict[str, fl
 
 
 def registerStatisticsPlugin() -> bool:
-    """Add the plugin to Segment Statistics, once; False where the module is not part of this Slicer."""
+    """Add the plugin to Segment Statistics, in place of an earlier one; False where Slicer has no such module."""
     try:
         from SegmentStatistics import SegmentStatisticsLogic  # type: ignore[import-not-found]
         from SegmentStatisticsPlugins import SegmentStatisticsPluginBase  # type: ignore[import-not-found]
     except ImportError:
         return False
-    registered = getattr(SegmentStatisticsLogic, "registeredPlugins", [])
-    if not any(getattr(plugin, "name", "") == PLUGIN_NAME for plugin in registered):
-        SegmentStatisticsLogic.registerPlugin(pluginClass(SegmentStatisticsPluginBase)())
+    plugin = pluginClass(SegmentStatisticsPluginBase)
+    registered = SegmentStatisticsLogic.registeredPlugins
+    # The list holds classes; one of an earlier load of this module would compute with the old code.
+    registered[:] = [one for one in registered if one.__name__ != plugin.__name__]
+    SegmentStatisticsLogic.registerPlugin(plugin())
     return True
 
 

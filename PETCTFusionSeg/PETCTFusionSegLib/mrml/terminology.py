@@ -5,14 +5,18 @@ from __future__ import annotations
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
+import vtk
+
 from petctfusion.errors import BadInputError
 from petctfusion.models.card import Code, Terminology
+from PETCTFusionSegLib.i18n import _
 
 from .headless import importSlicer, moduleLogic
 
 if TYPE_CHECKING:
     from slicer import vtkSegment
 
+CONTEXT = "PETCTFusionSeg"
 CONTEXT_FILE = "PETCTFusionSeg.term.json"
 NEOPLASM = Terminology(
     Code("SCT", "49755003", "Morphologically Altered Structure"), Code("SCT", "108369006", "Neoplasm")
@@ -25,12 +29,20 @@ def loadTerminology() -> str:
 
     Raises `BadInputError` when the file is missing from the installation or not a terminology.
     """
+    logic = moduleLogic("terminologies")
+    loaded = vtk.vtkStringArray()
+    logic.GetLoadedTerminologyNames(loaded)
+    if CONTEXT in (loaded.GetValue(number) for number in range(loaded.GetNumberOfValues())):
+        return CONTEXT
     packaged = resources.files("petctfusion") / "resources" / "terminology" / CONTEXT_FILE
     with resources.as_file(packaged) as path:
-        name = str(moduleLogic("terminologies").LoadTerminologyFromFile(str(path))) if path.is_file() else ""
-    if not name:
-        raise BadInputError(f"The terminology {CONTEXT_FILE} could not be loaded.", "Install the extension again.")
-    return name
+        name = logic.LoadTerminologyFromFile(str(path)) if path.is_file() else ""
+    if name != CONTEXT:
+        raise BadInputError(
+            _("The terminology {file} could not be loaded.").format(file=CONTEXT_FILE),
+            _("Install the extension again."),
+        )
+    return CONTEXT
 
 
 def setTerminology(segment: vtkSegment, context: str, terminology: Terminology) -> None:

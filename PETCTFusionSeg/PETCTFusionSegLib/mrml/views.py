@@ -177,18 +177,17 @@ class SliceView(_View):
 class SurfaceView(_View):
     """Segmentation surfaces in a Slicer 3-D view."""
 
+    managers: tuple[str, ...] = (
+        "vtkMRMLCameraDisplayableManager",
+        "vtkMRMLViewDisplayableManager",
+        "vtkMRMLModelDisplayableManager",
+        "vtkMRMLSegmentationsDisplayableManager3D",
+    )
+
     def __init__(self, booted: HeadlessSlicer, name: str, size: tuple[int, int]) -> None:
         super().__init__(booted, size)
         slicer = importSlicer()
-        self._initialize(
-            slicer.vtkMRMLThreeDViewDisplayableManagerFactory.GetInstance(),
-            (
-                "vtkMRMLCameraDisplayableManager",
-                "vtkMRMLViewDisplayableManager",
-                "vtkMRMLModelDisplayableManager",
-                "vtkMRMLSegmentationsDisplayableManager3D",
-            ),
-        )
+        self._initialize(slicer.vtkMRMLThreeDViewDisplayableManagerFactory.GetInstance(), self.managers)
         # Depth peeling, which lets translucent surfaces lie inside each other, needs alpha planes and no multisampling.
         self.window.SetMultiSamples(0)
         self.window.SetAlphaBitPlanes(1)

@@ -11,6 +11,7 @@ import vtk
 
 from petctfusion.errors import BadInputError
 from petctfusion.volumes.geometry import Geometry
+from PETCTFusionSegLib.i18n import _
 
 from .headless import importSlicer
 from .transforms import (
@@ -87,8 +88,7 @@ def volumeNodeFromImage(scene: vtkMRMLScene, image: sitk.Image, name: str, kind:
     """A new volume node around `image` (LPS, mm) with a display that suits `kind`; PET values are SUVbw."""
     className = "vtkMRMLLabelMapVolumeNode" if kind == "labelmap" else "vtkMRMLScalarVolumeNode"
     node = scene.AddNewNodeByClass(className, scene.GenerateUniqueName(name))
-    node.SetIJKToRASMatrix(matrixFromArray(ijkToRasOfGeometry(Geometry.of(image))))
-    node.SetAndObserveImageData(imageFromArray(sitk.GetArrayViewFromImage(image)))
+    fillVolumeNode(node, image)
     node.CreateDefaultDisplayNodes()
     if kind == "CT":
         _setWindow(node, _CT_LEVEL - _CT_WINDOW / 2, _CT_LEVEL + _CT_WINDOW / 2)
@@ -98,6 +98,12 @@ def volumeNodeFromImage(scene: vtkMRMLScene, image: sitk.Image, name: str, kind:
         _setWindow(node, *_PET_RANGE_SUV)
         _setColours(scene, node, "PET-Heat")
     return node
+
+
+def fillVolumeNode(node: vtkMRMLVolumeNode, image: sitk.Image) -> None:
+    """Put the voxels and the place of `image` (LPS, mm) into the node, which need not be in a scene."""
+    node.SetIJKToRASMatrix(matrixFromArray(ijkToRasOfGeometry(Geometry.of(image))))
+    node.SetAndObserveImageData(imageFromArray(sitk.GetArrayViewFromImage(image)))
 
 
 def markAsSuv(node: vtkMRMLScalarVolumeNode) -> None:
@@ -146,25 +152,32 @@ def ijkToRasOfNode(node: vtkMRMLVolumeNode) -> Matrix:
 
 def _checkedSize(node: vtkMRMLVolumeNode) -> tuple[int, int, int]:
     if node is None or not node.IsA("vtkMRMLScalarVolumeNode"):
-        found = "nothing" if node is None else f'"{node.GetName()}" ({node.GetClassName()})'
-        raise BadInputError(f"A scalar volume is needed, not {found}.", "Choose a CT, PET or MR volume.")
+        found = _("nothing") if node is None else f'"{node.GetName()}" ({node.GetClassName()})'
+        raise BadInputError(
+            _("A scalar volume is needed, not {found}.").format(found=found), _("Choose a CT, PET or MR volume.")
+        )
     image = node.GetImageData()
     if image is None or image.GetPointData().GetScalars() is None:
-        raise BadInputError(f'The volume "{node.GetName()}" holds no voxels.', "Load it again.")
+        raise BadInputError(_('The volume "{name}" holds no voxels.').format(name=node.GetName()), _("Load it again."))
     if image.GetNumberOfScalarComponents() != 1:
         raise BadInputError(
-            f'The volume "{node.GetName()}" has {image.GetNumberOfScalarComponents()} values per voxel.',
-            "Choose a volume with one value per voxel, not a colour or vector image.",
+            _('The volume "{name}" has {count} values per voxel.').format(
+                name=node.GetName(), count=image.GetNumberOfScalarComponents()
+            ),
+            _("Choose a volume with one value per voxel, not a color or vector image."),
         )
     size: tuple[int, int, int] = image.GetDimensions()
     if min(size) < 2:
         raise BadInputError(
-            f'The volume "{node.GetName()}" is not three-dimensional: its size is {" x ".join(map(str, size))}.',
-            "Load the whole series instead of one slice.",
+            _('The volume "{name}" is not three-dimensional: its size is {size}.').format(
+                name=node.GetName(), size=" x ".join(map(str, size))
+            ),
+            _("Load the whole series instead of one slice."),
         )
     if abs(np.linalg.det(ijkToRasOfNode(node)[:3, :3])) < 1e-9:
         raise BadInputError(
-            f'The voxels of "{node.GetName()}" have no extent: a spacing is zero.', "Load the volume again."
+            _('The voxels of "{name}" have no extent: a spacing is zero.').format(name=node.GetName()),
+            _("Load the volume again."),
         )
     return size
 

@@ -47,6 +47,49 @@ def worstPlaces(row: LiveRow) -> WorstPlaces | None:
     return WorstPlaces(point, inSlice, f"{where} is {worst.distance_mm:.1f} mm from the other one here{lowest}.")
 
 
+@dataclass(frozen=True)
+class SlicePlace:
+    """One slice in which the segment or its reference has a contour; `number` counts in the follower's arrays."""
+
+    number: int
+    position_mm: float
+    dice: float
+    area_cm2: float
+    referenceArea_cm2: float
+
+
+def slicePlaces(row: LiveRow) -> list[SlicePlace]:
+    """The slices of a segment, the one with the lowest Dice first; none while its numbers are not current."""
+    if row.numbers is None:
+        return []
+    curve = row.numbers.slices
+    numbers = np.asarray(curve.occupied)
+    columns = (
+        numbers,
+        np.asarray(row.pair.slicePositions_mm(numbers), dtype=np.float64),
+        curve.dice[numbers],
+        curve.prediction_area_mm2[numbers] / 100.0,
+        curve.reference_area_mm2[numbers] / 100.0,
+    )
+    found = [SlicePlace(int(n), float(p), float(d), float(a), float(r)) for n, p, d, a, r in zip(*columns, strict=True)]
+    return sorted(found, key=lambda one: (one.dice, one.position_mm))
+
+
+def pointInSlice(row: LiveRow, number: int) -> Ras | None:
+    """Where to look in a slice: the middle of what differs there, otherwise of the contour; world RAS in mm."""
+    follower = row.pair.follower
+    prediction = follower.prediction() if follower is not None else None
+    if follower is None or prediction is None or number >= len(prediction):
+        return None
+    mine, reference = prediction[number], follower.reference[number]
+    places = np.argwhere(mine != reference)
+    places = places if len(places) else np.argwhere(mine)
+    if not len(places):
+        return None
+    y, x = (float(value) for value in places.mean(axis=0))
+    return row.pair.ras((float(number), y, x))
+
+
 def centreSliceViews(scene: Any, ras: Ras) -> int:
     """Centre every slice view of the scene on a point (world RAS, mm), whatever its orientation; how many there are."""
     views = [

@@ -24,25 +24,37 @@ class SlicerApplication:
         """Every text the status line and the progress bar had, in order."""
 
     def __enter__(self) -> SlicerApplication:
+        slicer.mrmlScene.Clear(False)
+        self._open()
+        return self
+
+    def _open(self) -> None:
         import qt
 
-        slicer.mrmlScene.Clear(False)
         parent = qt.QWidget()
         parent.setLayout(qt.QVBoxLayout())
         self.widget = self._widgetClass(parent)
         self.widget.setup()
         self.widget.enter()
         self.parent = parent
-        return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._close()
+        slicer.mrmlScene.Clear(False)
+
+    def _close(self) -> None:
         if self.widget is not None:
             self.widget.exit()
             self.widget.cleanup()
+        self.widget = None
         self.parent.deleteLater()
-        slicer.mrmlScene.Clear(False)
+
+    def reload(self) -> None:
+        """What the developer's reload button does to the widget: the scene stays, the module is made anew."""
+        self._close()
+        self._open()
 
     def reset(self) -> None:
         """An empty scene for the next story; the worker stays warm, as it does between two studies of a user."""
@@ -95,7 +107,8 @@ class SlicerApplication:
         button.click()
 
     def _look(self) -> None:
-        text = f"{self.status}|{self.ui.progressBar.value}" if self.panel is not None else ""
+        opened = self.widget is not None and self.panel is not None
+        text = f"{self.status}|{self.ui.progressBar.value}" if opened else ""
         if not self.seen or self.seen[-1] != text:
             self.seen.append(text)
 

@@ -1,6 +1,8 @@
-"""Clicks as hard constraints on a probability map that is already there: quick, and without a network. No torch.
+"""Clicks as hard constraints on a probability map. No torch.
 
-A foreground click lowers the threshold around it until its region connects; a background click gives its region up.
+On the map that is already there, quick and without a network (`refine_labels`): a foreground click lowers the threshold
+around it until its region connects, a background click gives its region up. On the map of a network that has seen the
+clicks (`labels_after_click`): both take what that network says of the region that the click touches.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ from petctfusion.inference.postprocess import byte_threshold
 from petctfusion.volumes.geometry import Geometry
 
 # A click speaks for its neighbourhood, not for the far end of a merged region.
-_REACH_MM = 40.0
+REACH_MM = 40.0
 _TOUCH_26 = np.ones((3, 3, 3), dtype=bool)
 
 
@@ -62,22 +64,64 @@ def refine_labels(
     share = sitk.GetArrayViewFromImage(probability)
     result = sitk.GetArrayFromImage(labels).astype(np.uint8)
     for click in clicks:
-        voxel = _voxel(click, grid)
+        voxel = click_voxel(click, grid)
         region = _wanted(share, voxel, grid, threshold) if click.foreground else _given_up(result == value, voxel, grid)
         if click.foreground:
             result[region & (result == 0)] = value
-            result[voxel] = value
         else:
             result[region] = 0
-            if result[voxel] == value:
-                result[voxel] = 0
+        _grant(result, voxel, click.foreground, value)
     return grid.image(result)
 
 
-def _voxel(click: Click, grid: Geometry) -> tuple[int, int, int]:
-    x, y, z = (int(v) for v in np.rint(grid.indices(np.asarray([click.point], dtype=np.float64))[0]))
-    if not all(0 <= i < n for i, n in zip((z, y, x), grid.shape, strict=True)):
+def labels_after_click(
+    share: NDArray[Any],
+    labels: NDArray[np.uint8],
+    grid: Geometry,
+    clicks: Sequence[Click],
+    threshold: float,
+    value: int,
+) -> NDArray[np.uint8]:
+    """Labels (z, y, x) after the last of `clicks`, from the probability of a network that was shown all of them.
+
+    What the network now adds (or gives up, after a background click) changes where it is 26-connected to the click
+    within 40 mm, so that whatever was drawn elsewhere stays. Every click inside `grid` then has its own voxel as it
+    wished. Raises `BadInputError` for a last click outside the grid.
+    """
+    result: NDArray[np.uint8] = labels.copy()
+    newest = clicks[-1]
+    voxel = click_voxel(newest, grid)
+    inside, near = share >= byte_threshold(threshold), _near(voxel, grid)
+    if newest.foreground:
+        result[_connected(inside & (labels == 0) & near, voxel)] = value
+    else:
+        result[_connected(~inside & (labels == value) & near, voxel)] = 0
+    for click in clicks:
+        if click is newest or _is_inside(click, grid):
+            _grant(result, click_voxel(click, grid), click.foreground, value)
+    return result
+
+
+def _grant(labels: NDArray[np.uint8], voxel: tuple[int, int, int], foreground: bool, value: int) -> None:
+    if foreground:
+        labels[voxel] = value
+    elif labels[voxel] == value:
+        labels[voxel] = 0
+
+
+def _is_inside(click: Click, grid: Geometry) -> bool:
+    return all(0 <= i < n for i, n in zip(_nearest(click, grid), grid.shape, strict=True))
+
+
+def click_voxel(click: Click, grid: Geometry) -> tuple[int, int, int]:
+    """The voxel (z, y, x) of a click. Raises `BadInputError` for one outside the grid."""
+    if not _is_inside(click, grid):
         raise BadInputError("A click lies outside the volume.", "Click inside the image.")
+    return _nearest(click, grid)
+
+
+def _nearest(click: Click, grid: Geometry) -> tuple[int, int, int]:
+    x, y, z = (int(v) for v in np.rint(grid.indices(np.asarray([click.point], dtype=np.float64))[0]))
     return z, y, x
 
 
@@ -105,5 +149,5 @@ def _near(voxel: tuple[int, int, int], grid: Geometry) -> NDArray[np.bool_]:
         ((np.arange(size) - centre) * spacing) ** 2
         for size, centre, spacing in zip(grid.shape, voxel, grid.spacing_zyx, strict=True)
     )
-    near: NDArray[np.bool_] = z[:, None, None] + y[None, :, None] + x[None, None, :] <= _REACH_MM**2
+    near: NDArray[np.bool_] = z[:, None, None] + y[None, :, None] + x[None, None, :] <= REACH_MM**2
     return near

@@ -38,7 +38,7 @@ def plan_device(wanted: str = "auto") -> str:
         return "cpu"
     gpus = sorted((_gpu(index) for index in range(_gpu_count())), key=lambda gpu: -(gpu.free_bytes or 0))
     if wanted == "auto":
-        return next((gpu.id for gpu in gpus if _problem(gpu.id) is None), "cpu")
+        return next((gpu.id for gpu in gpus if convolution_problem(gpu.id) is None), "cpu")
     if wanted == "cuda" and gpus:
         wanted = gpus[0].id
     if wanted not in [gpu.id for gpu in gpus]:
@@ -46,7 +46,7 @@ def plan_device(wanted: str = "auto") -> str:
             f"There is no device {wanted!r} here.",
             f"Choose auto or one of: {', '.join(device.id for device in list_devices())}.",
         )
-    problem = _problem(wanted)
+    problem = convolution_problem(wanted)
     if problem is not None:
         raise DeviceError(
             f"The device {wanted} does not compute: {problem}.",
@@ -60,6 +60,20 @@ def has_fast_half(device: str) -> bool:
     if device == "cpu":
         return bool({"avx512_bf16", "amx_bf16", "bf16"} & _cpu_flags())
     return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+
+
+def convolution_problem(device: str, edge: int = 8, channels: int = 1) -> str | None:
+    """Why `device` cannot be used, or None: a driver may list a GPU for which this build has no kernels."""
+    try:
+        with torch.inference_mode():
+            x = torch.ones((1, channels, edge, edge, edge), device=device)
+            weight = torch.ones((channels, channels, 3, 3, 3), device=device)
+            # In double precision the sum of millions of equal whole numbers is exact.
+            total = float(torch.nn.functional.conv3d(x, weight).sum(dtype=torch.float64))
+    except (RuntimeError, AssertionError) as error:
+        return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    wanted = (edge - 2) ** 3 * 27 * channels**2
+    return None if total == wanted else f"a trial convolution gave {total} instead of {wanted}"
 
 
 def free_cached_memory(device: str) -> None:
@@ -92,17 +106,6 @@ def _cpu() -> DeviceInfo:
     if hasattr(os, "sysconf") and "SC_PHYS_PAGES" in os.sysconf_names:
         return DeviceInfo("cpu", name, None, os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
     return DeviceInfo("cpu", name, None, None)
-
-
-def _problem(device: str) -> str | None:
-    """Why `device` cannot be used, or None: a driver may list a GPU for which this build has no kernels."""
-    try:
-        with torch.inference_mode():
-            x = torch.ones((1, 1, 8, 8, 8), device=device)
-            total = float(torch.nn.functional.conv3d(x, torch.ones((1, 1, 3, 3, 3), device=device)).sum())
-    except (RuntimeError, AssertionError) as error:
-        return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-    return None if total == 6**3 * 27 else f"a trial convolution gave {total}"
 
 
 @lru_cache(maxsize=1)

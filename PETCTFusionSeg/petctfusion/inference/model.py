@@ -85,6 +85,11 @@ def _loaded(card: ModelCard, folder: Path, device: str) -> LoadedModel:
             f"The weights of {card.name} do not fit its network: {str(error).splitlines()[-1].strip()}",
             "Install the model again, or correct network and arguments in model.json.",
         ) from error
+    if card.clicks is not None and not getattr(network, "takes_clicks", False):
+        raise ModelError(
+            f"The network {card.network} of {card.name} takes no clicks, though its card says how to show them.",
+            "Take clicks out of model.json, or install the model again.",
+        )
     network.requires_grad_(False).eval().to(device)
     return LoadedModel(card, network, device)
 

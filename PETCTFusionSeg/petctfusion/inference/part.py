@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import SimpleITK as sitk
 from numpy.typing import NDArray
 
+from petctfusion.inference.clicks import Click
 from petctfusion.inference.devices import free_cached_memory
 from petctfusion.inference.memory_ladder import Rung
 from petctfusion.inference.model import LoadedModel
@@ -21,16 +22,27 @@ from petctfusion.networks.blocks.intensity import absent_value
 @dataclass(frozen=True)
 class Part:
     """A network and the settings of its run. `share`: how much its probability counts, of 1; `absent`: what stands for
-    the modalities that are missing and that the network says it can do without."""
+    the modalities that are missing and that the network says it can do without; `is_local`: only the window around the
+    last of the `clicks` is looked at."""
 
     model: LoadedModel
     share: float
     overlap: float
     flips: tuple[str, ...]
     absent: dict[str, float]
+    clicks: tuple[Click, ...] = ()
+    is_local: bool = False
 
     @classmethod
-    def of(cls, model: LoadedModel, share: float, options: SegmentOptions, volumes: Mapping[str, sitk.Image]) -> Part:
+    def of(
+        cls,
+        model: LoadedModel,
+        share: float,
+        options: SegmentOptions,
+        volumes: Mapping[str, sitk.Image],
+        clicks: Sequence[Click] = (),
+        is_local: bool = False,
+    ) -> Part:
         """The part of `model` with the settings of its card, as far as `options` does not change them."""
         card = model.card
         optional = getattr(model.network, "optional_modalities", ())
@@ -41,15 +53,18 @@ class Part:
             card.overlap if options.overlap is None else options.overlap,
             card.flips if options.flips is None else options.flips,
             {name: absent_value(name) for name in missing},
+            tuple(clicks),
+            is_local,
         )
 
     def estimate(self, volumes: Mapping[str, sitk.Image]) -> int:
         """Windows to compute, mirrored ones as their own; the cut to the body may save some. Raises `BadInputError`."""
-        return estimate_windows(volumes, self.model.card, self.overlap, self.absent) << len(self.flips)
+        windows = estimate_windows(volumes, self.model.card, self.overlap, self.absent)
+        return (1 if self.is_local else windows) << len(self.flips)
 
     def prepare(self, volumes: Mapping[str, sitk.Image]) -> Prepared:
         """What the network is given."""
-        return prepare(volumes, self.model.card, self.overlap, self.absent)
+        return prepare(volumes, self.model.card, self.overlap, self.absent, self.clicks, self.is_local)
 
     def prepares_like(self, other: Part) -> bool:
         """Whether both networks are given the same values."""
@@ -58,7 +73,7 @@ class Part:
     @property
     def _preparation(self) -> tuple[object, ...]:
         card = self.model.card
-        values = card.modalities, card.clip, card.normalisation, self.absent
+        values = card.modalities, card.clip, card.normalisation, self.absent, card.clicks
         return *values, card.spacing_mm, card.orientation, card.patch, self.overlap
 
     def predict(

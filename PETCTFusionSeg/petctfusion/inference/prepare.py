@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from petctfusion.errors import BadInputError
+from petctfusion.inference.clicks import Click
+from petctfusion.inference.guidance import click_channels, seen_from, sub_grid, window_around
 from petctfusion.inference.normalise import offset_and_scale
 from petctfusion.inference.postprocess import bounding_box
 from petctfusion.inference.windows import Triple, count_windows
@@ -29,7 +31,10 @@ _MARGIN_MM = 15.0
 
 @dataclass(frozen=True)
 class Prepared:
-    """Network input: `array` (M, z, y, x) float32 as the card says, its `grid`, `air` value per modality."""
+    """Network input: `array` (M, z, y, x) float32 as the card says, its `grid`, `air` value per modality.
+
+    Two channels of clicks follow the modalities where there are any.
+    """
 
     array: NDArray[np.float32]
     grid: Geometry
@@ -37,15 +42,24 @@ class Prepared:
 
 
 def prepare(
-    volumes: Mapping[str, sitk.Image], card: ModelCard, overlap: float, absent: Mapping[str, float] | None = None
+    volumes: Mapping[str, sitk.Image],
+    card: ModelCard,
+    overlap: float,
+    absent: Mapping[str, float] | None = None,
+    clicks: Sequence[Click] = (),
+    is_local: bool = False,
 ) -> Prepared:
     """Bring `volumes` (name to image: CT in HU, PET in SUVbw) to the card's spacing within their common field of view.
 
     Cut to the body when that saves windows. `absent`: the value that stands for a modality the network can do without.
+    `clicks` become channels where the card has a place for them; `is_local`: cut to one window around the last of them.
     Raises `BadInputError` for any other missing modality, or fields of view that do not overlap.
     """
     constant = absent or {}
     images, grid = _on_one_grid(volumes, card, constant)
+    if is_local:
+        grid = window_around(grid, card.patch, clicks[-1].point)
+        images = seen_from(grid, images)
     array = np.empty((len(card.modalities), *grid.shape), dtype=np.float32)
     for channel, name in enumerate(card.modalities):
         if name in images:
@@ -60,7 +74,7 @@ def prepare(
     if box is not None and _saves_windows(box, grid, card.patch, overlap):
         z, y, x = box
         array = np.ascontiguousarray(array[:, z, y, x])
-        grid = _cut(grid, box)
+        grid = sub_grid(grid, box)
     for values, name in zip(array, card.modalities, strict=True):
         if name in images:
             np.clip(values, *card.clip[name], out=values)
@@ -68,7 +82,22 @@ def prepare(
                 offset, scale = offset_and_scale(card.normalisation[name], images[name], whole)
                 values -= offset
                 values /= scale
-    return Prepared(array, grid, tuple(_air(card, name, constant) for name in card.modalities))
+    air = tuple(_air(card, name, constant) for name in card.modalities)
+    if clicks and card.clicks is not None:
+        array = np.concatenate([array, click_channels(grid, clicks, card.clicks.radius_mm)])
+        air += (0.0, 0.0)
+    return Prepared(array, grid, air)
+
+
+def local_volumes(
+    volumes: Mapping[str, sitk.Image], card: ModelCard, point: tuple[float, float, float]
+) -> dict[str, sitk.Image]:
+    """What of `volumes` a network with clicks looks at when it answers one at `point` (LPS mm): enough to send.
+
+    Raises as `prepare`.
+    """
+    images, grid = _on_one_grid(volumes, card, {name: 0.0 for name in card.modalities if name not in volumes})
+    return seen_from(window_around(grid, card.patch, point), images)
 
 
 def estimate_windows(
@@ -133,14 +162,3 @@ def body_box(channels: Mapping[str, NDArray[np.float32]], grid: Geometry) -> tup
 def _saves_windows(box: tuple[slice, slice, slice], grid: Geometry, patch: Triple, overlap: float) -> bool:
     cut = [side.stop - side.start for side in box]
     return count_windows(cut, patch, overlap) < count_windows(grid.shape, patch, overlap)
-
-
-def _cut(grid: Geometry, box: tuple[slice, slice, slice]) -> Geometry:
-    z, y, x = box
-    first = grid.points(np.array([[x.start, y.start, z.start]], dtype=np.float64))[0]
-    return Geometry(
-        (x.stop - x.start, y.stop - y.start, z.stop - z.start),
-        grid.spacing,
-        (float(first[0]), float(first[1]), float(first[2])),
-        grid.direction,
-    )

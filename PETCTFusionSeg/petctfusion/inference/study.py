@@ -6,7 +6,7 @@ The networks of an ensemble go this way one after the other, each on its own gri
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from petctfusion.errors import BadInputError, CancelledError
 from petctfusion.inference.averaging import WeightedMean
+from petctfusion.inference.clicks import Click
 from petctfusion.inference.devices import has_fast_half, plan_device
 from petctfusion.inference.memory_ladder import Rung, climb, rungs
 from petctfusion.inference.model import AnyLoaded
@@ -60,15 +61,24 @@ def segment_study(
     options: SegmentOptions | None = None,
     report: StudyReport | None = None,
     should_cancel: ShouldCancel | None = None,
+    clicks: Sequence[Click] = (),
+    local: Geometry | None = None,
 ) -> StudyResult:
     """Segment one study; `volumes` maps the modality to its image (CT in HU, PET in SUVbw), each on its own grid.
 
     The probability is 0 outside the common field of view. That of an ensemble is the weighted mean of its members',
     rounded once; a member counts as 0 where its own is. When memory runs out, smaller windows, half precision and the
-    CPU are tried in turn for the network that runs, each announced as a note. Raises `BadInputError`, `DeviceError`,
+    CPU are tried in turn for the network that runs, each announced as a note.
+
+    `clicks` guide a model whose card has a place for them. `local`: one window around the last click is computed, and
+    the result lies on this grid. Raises `BadInputError`, `DeviceError`,
     `CancelledError`, `OutOfMemoryError`.
     """
-    run = _Run(model, options or SegmentOptions(), report, should_cancel)
+    if clicks and not any(part.card.clicks is not None for part, _share in model.parts):
+        raise BadInputError(f"The model {model.card.name} takes no clicks.", "Choose a model that does.")
+    if local is not None and not clicks:
+        raise BadInputError("There is no click to look around.", "Click into the image first.")
+    run = _Run(model, options or SegmentOptions(), report, should_cancel, tuple(clicks), local)
     return run.segment(volumes)
 
 
@@ -81,8 +91,11 @@ class _Run:
         options: SegmentOptions,
         report: StudyReport | None,
         should_cancel: ShouldCancel | None,
+        clicks: tuple[Click, ...],
+        local: Geometry | None,
     ) -> None:
         self.model, self.options, self.report, self.should_cancel = model, options, report, should_cancel
+        self.clicks, self.local = clicks, local
         self.device = model.device if options.device is None else plan_device(options.device)
         self.threshold = model.card.threshold if options.threshold is None else options.threshold
         self.notes: list[str] = []
@@ -92,10 +105,11 @@ class _Run:
 
     def segment(self, volumes: Mapping[str, sitk.Image]) -> StudyResult:
         started = time.perf_counter()
-        output = self._output_grid(volumes)
+        output = self.local or self._output_grid(volumes)
         half = self._half()
         self._say(0, 1, "prepare")
-        parts = [Part.of(model, share, self.options, volumes) for model, share in self.model.parts]
+        guided = self.clicks, self.local is not None
+        parts = [Part.of(model, share, self.options, volumes, *guided) for model, share in self.model.parts]
         self._note_absent(parts)
         # For every network, before the first one computes: a modality that the last one lacks is told at once.
         self.windows = [part.estimate(volumes) for part in parts]

@@ -30,7 +30,7 @@ class Engine(Protocol):
     def prediction(self) -> BoolArray: ...  # noqa: D102
     def replace(self, prediction: BoolArray) -> None: ...  # noqa: D102
     def update(self, box: Box3, values: BoolArray) -> None: ...  # noqa: D102
-    def agreement(self) -> MaskAgreement: ...  # noqa: D102
+    def agreement(self) -> MaskAgreement | None: ...  # noqa: D102
     def worst(self) -> WorstPlace | None: ...  # noqa: D102
 
 

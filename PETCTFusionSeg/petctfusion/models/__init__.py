@@ -3,6 +3,7 @@
 from petctfusion.models.card import (
     CARD_FILE,
     AnyCard,
+    ClickGuidance,
     Code,
     EnsembleCard,
     LabelSpec,
@@ -31,6 +32,7 @@ from petctfusion.models.weights import check_safetensors, sha256_of
 __all__ = [
     "CARD_FILE",
     "AnyCard",
+    "ClickGuidance",
     "Code",
     "DamagedModel",
     "EnsembleCard",

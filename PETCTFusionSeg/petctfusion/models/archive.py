@@ -36,7 +36,7 @@ def unpack(archive: Path, target: Path, report: Callable[[int, int], None]) -> N
             for member in members:
                 done = _extract(opened, member, target / member.filename, done, total, report)
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, ValueError) as error:
-        raise ModelError(f"The downloaded file is no whole zip archive: {error}.", _AGAIN) from error
+        raise ModelError(f"The file is no whole zip archive: {error}.", _AGAIN) from error
     except OSError as error:
         raise OutputError(
             f"The archive cannot be unpacked into {target.parent}: {error.strerror or error}.", "Free some space."

@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 
 from petctfusion.errors import ModelError, OutputError
 from petctfusion.models.card_parts import (
+    ClickGuidance,
     Code,
     LabelSpec,
     Member,
@@ -21,6 +22,7 @@ from petctfusion.models.card_parts import (
     Weights,
     among,
     plain_name,
+    read_clicks,
     read_labels,
     read_members,
     read_metric_row,
@@ -35,6 +37,7 @@ __all__ = [
     "CARD_FILE",
     "AnyCard",
     "Card",
+    "ClickGuidance",
     "Code",
     "EnsembleCard",
     "LabelSpec",
@@ -98,6 +101,7 @@ class ModelCard(Card):
     `flips` are the axes mirrored at inference, `overlap` the share of a window that the next one repeats. With
     `normalisation` (all modalities or none) the network is given scaled values, otherwise HU and SUV. `orientation`:
     the axes of the network's grid are the patient's (LPS), or, left empty, those of the first modality's volume.
+    `clicks`: how a person's clicks are shown to the network, None where it takes none.
     """
 
     network: str
@@ -111,9 +115,10 @@ class ModelCard(Card):
     overlap: float = 0.5
     normalisation: dict[str, Normalisation] = field(default_factory=dict)
     orientation: str = ""
+    clicks: ClickGuidance | None = None
 
     _first: ClassVar[tuple[str, ...]] = (*Card._first, "network", "arguments")
-    _optional: ClassVar[tuple[str, ...]] = ("normalisation", "orientation")
+    _optional: ClassVar[tuple[str, ...]] = ("normalisation", "orientation", "clicks")
 
     @property
     def members(self) -> tuple[Member, ...]:
@@ -144,6 +149,7 @@ class ModelCard(Card):
             overlap=card.number("overlap", 0.0, 0.95),
             normalisation=_normalisation(card, modalities),
             orientation=among(card, "orientation", (card.values.get("orientation", ""),), ("", "LPS"))[0],
+            clicks=read_clicks(card),
         )
 
 
@@ -162,6 +168,10 @@ class EnsembleCard(Card):
     def network(self) -> str:
         """What a list shows in the place of a network."""
         return f"ensemble of {len(self.members)}"
+
+    @property
+    def clicks(self) -> None:
+        """An ensemble takes no clicks, even if a member does."""
 
     @property
     def sha256(self) -> str:

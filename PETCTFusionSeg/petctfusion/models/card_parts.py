@@ -52,6 +52,16 @@ class Weights:
 
 
 @dataclass(frozen=True)
+class ClickGuidance:
+    """Two channels follow the modalities, one for foreground and one for background clicks.
+
+    Each holds exp(-d^2 / (2 `radius_mm`^2)), d being the distance to the nearest click in mm.
+    """
+
+    radius_mm: float
+
+
+@dataclass(frozen=True)
 class Member:
     """A model of an ensemble: which one, the sha256 of its weights, and how much its probability counts (above 0)."""
 
@@ -109,6 +119,18 @@ def read_weights(weights: Fields) -> Weights:
         raise weights.error("file", f"is {name!r}; only .safetensors files are loaded, never a pickle")
     dtype = among(weights, "dtype", (weights.text("dtype"),), DTYPES)[0]
     return Weights(name, _sha256(weights), dtype, weights.integer("bytes", 1))
+
+
+def read_clicks(card: Fields) -> ClickGuidance | None:
+    """How clicks are shown to the network; None in a card that does not speak of them."""
+    if "clicks" not in card.values:
+        return None
+    clicks = card.object("clicks")
+    clicks.only(("radius_mm",))
+    radius_mm = clicks.number("radius_mm", 0.0)
+    if radius_mm == 0.0:
+        raise clicks.error("radius_mm", "is 0; a click must reach further than its point")
+    return ClickGuidance(radius_mm)
 
 
 def read_members(card: Fields) -> tuple[Member, ...]:

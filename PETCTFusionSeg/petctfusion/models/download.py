@@ -4,22 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shutil
-import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from petctfusion.errors import ModelError, OutputError
-from petctfusion.models.archive import unpack
-from petctfusion.models.card import CARD_FILE
 from petctfusion.models.catalogue import CatalogueEntry
 from petctfusion.models.folders import own_models_folder
-from petctfusion.models.foreign import foreign_kind
 from petctfusion.models.installed import InstalledModel
 from petctfusion.models.store import ModelStore, verify
 from petctfusion.models.transfer import download
+from petctfusion.models.unpacked import unpacked_model
 
 # (stage, bytes done, bytes in all or 0, seconds left or None); the stage "convert" is one step.
 Progress = Callable[[str, int, int, float | None], None]
@@ -146,29 +142,11 @@ def _write_record(record: Path, entry: CatalogueEntry, sha256: str) -> None:
 
 @contextmanager
 def _unpacked(archive: Path, progress: Progress) -> Iterator[Path]:
-    """The folder with a model inside an archive, until the block ends."""
-    own = own_models_folder()
-    try:
-        # The store sweeps folders of this name away when a killed process leaves one.
-        work = Path(tempfile.mkdtemp(prefix=".incoming-", dir=own))
-    except OSError as error:
-        raise OutputError(f"The folder {own} cannot be written: {error.strerror}.", "Check it.") from error
-    try:
+    """The folder with a model inside a downloaded archive, until the block ends."""
+    with ExitStack() as stack:
         try:
-            unpack(archive, work, lambda done, total: progress("unpack", done, total, None))
-            folder = _model_folder(work)
+            unpacked = unpacked_model(archive, lambda done, total: progress("unpack", done, total, None))
+            folder = stack.enter_context(unpacked)
         except ModelError as error:
             raise _UnusableError(f"{error.message} It was removed.", error.hint) from error
         yield folder
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
-
-
-def _model_folder(root: Path) -> Path:
-    folders = [path for path in (root, *sorted(root.rglob("*"))) if path.is_dir()]
-    found = [path for path in folders if (path / CARD_FILE).is_file() or foreign_kind(path)]
-    if len(found) != 1:
-        raise ModelError(
-            f"The archive holds {len(found) or 'no'} models instead of one.", "See what its makers say of it."
-        )
-    return found[0]

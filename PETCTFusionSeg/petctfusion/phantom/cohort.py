@@ -2,33 +2,28 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
-import shutil
-import time
-import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from petctfusion.errors import BadInputError, FusionError, OutputError
 from petctfusion.parallel import outcomes
+from petctfusion.phantom.cohort_folder import claim, complete, table_text, write_text
 from petctfusion.phantom.organ_names import organs_on
 from petctfusion.phantom.organs import read_organs
 from petctfusion.phantom.persons import draw_person, stretched
 from petctfusion.phantom.phantom import describe, make_phantom
 from petctfusion.volumes.geometry import Geometry
-from petctfusion.volumes.writing import SUFFIXES, output_error, write_volume
+from petctfusion.volumes.writing import SUFFIXES, write_volume
 
-TABLE, CARD = "cohort.csv", "cohort.json"
+TABLE = "cohort.csv"
 CT_FILE, PET_FILE, CONTOUR_FILE, ORGANS_FILE, TRUTH_FILE = (
     "CT.nii.gz", "PET.nii.gz", "LESIONS.nii.gz", "ORGANS.nii.gz", "phantom.json",
 )  # fmt: skip
 _TEST_SHARE, _TUNE_SHARE = 6 / 32, 4 / 32
-_UNFINISHED = ".unfinished-"
-_STALE_SECONDS = 3600.0
 Report = Callable[[int, int], None]
 
 
@@ -70,11 +65,31 @@ class Member:
         return f"{self.person}_{self.number:02d}"
 
 
+class AnyMember(Protocol):
+    """What a cohort tells of a phantom, whatever it is made from."""
+
+    @property
+    def name(self) -> str:
+        """Name of its folder."""
+
+    @property
+    def person(self) -> str:
+        """Whose it is."""
+
+    @property
+    def split(self) -> str:
+        """Train, tune or test."""
+
+    @property
+    def negative(self) -> bool:
+        """Whether it has no lesion."""
+
+
 @dataclass(frozen=True)
 class Made:
     """A phantom that is there, complete; `reused` says that it was before."""
 
-    member: Member
+    member: AnyMember
     reused: bool
 
 
@@ -82,7 +97,7 @@ class Made:
 class Skipped:
     """A phantom that could not be made, and why."""
 
-    member: Member
+    member: AnyMember
     message: str
     hint: str
 
@@ -157,13 +172,14 @@ def make_cohort(
     """
     maps = find_maps(maps_folder)
     members = plan_cohort(maps, settings)
-    _claim(folder, _card(maps, settings))
+    claim(folder, _card(maps, settings))
     found = outcomes(_outcome, [(member, folder, settings) for member in members], jobs, _died, report)
     made = tuple(one for one in found if isinstance(one, Made))
     skipped = tuple(one for one in found if isinstance(one, Skipped))
     if not made:
         raise BadInputError(f"None of the phantoms could be made. {skipped[0]}", "Give other organ maps.")
-    _write_text(folder / TABLE, _table([one.member for one in made]))
+    made_names = {one.member.name for one in made}
+    write_text(folder / TABLE, _table([one for one in members if one.name in made_names]))
     return Cohort(folder / TABLE, made, skipped)
 
 
@@ -189,23 +205,12 @@ _Task = tuple[Member, Path, CohortSettings]
 def _outcome(task: _Task) -> Made | Skipped:
     """One phantom, in a process of its own or in this one."""
     member, folder, settings = task
-    target, work = folder / member.name, folder / f"{_UNFINISHED}{uuid.uuid4().hex}"
-    if target.is_dir():
-        return Made(member, True)
     try:
-        _make(member, work, settings)
-        # Another run into the same folder may have been faster: its phantom is the same.
-        if not target.is_dir():
-            work.replace(target)
+        return Made(member, complete(folder / member.name, lambda work: _make(member, work, settings)))
     except OutputError:
         raise
     except FusionError as error:
         return Skipped(member, error.message, error.hint)
-    except OSError as error:
-        raise output_error(target, error) from error
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
-    return Made(member, False)
 
 
 def _make(member: Member, work: Path, cohort: CohortSettings) -> None:
@@ -216,12 +221,17 @@ def _make(member: Member, work: Path, cohort: CohortSettings) -> None:
     write_volume(phantom.reference, work / CONTOUR_FILE)
     write_volume(organs_on(Geometry.of(phantom.ct), organs, phantom.organs), work / ORGANS_FILE)
     truth = {**describe(phantom), "person": member.person, "split": member.split, "negative": member.negative}
-    _write_text(work / TRUTH_FILE, json.dumps(truth, indent=2) + "\n")
+    write_text(work / TRUTH_FILE, json.dumps(truth, indent=2) + "\n")
 
 
 def _died(task: _Task) -> Made | Skipped:
+    return died(task[0])
+
+
+def died(member: AnyMember) -> Skipped:
+    """What is told of a phantom whose process ended before it did."""
     return Skipped(
-        task[0],
+        member,
         "The process that made it was ended from outside, or crashed.",
         "If memory is short, make fewer at a time: --jobs 1.",
     )
@@ -254,45 +264,6 @@ def _card(maps: list[Path], settings: CohortSettings) -> dict[str, Any]:
     }
 
 
-def _claim(folder: Path, card: dict[str, Any]) -> None:
-    """Write the cohort's card into a new folder, or compare it with the one that is there; sweep what killed runs left
-    more than an hour ago."""
-    path = folder / CARD
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        for left in folder.glob(f"{_UNFINISHED}*"):
-            with contextlib.suppress(FileNotFoundError):
-                if time.time() - left.stat().st_mtime > _STALE_SECONDS:
-                    shutil.rmtree(left, ignore_errors=True)
-        if path.exists():
-            before = json.loads(path.read_text(encoding="utf-8"))
-            other = [key for key, value in card.items() if before.get(key) != value]
-            if other:
-                raise BadInputError(
-                    f"{folder} holds a cohort with another {' and another '.join(other)}.",
-                    "Choose a new folder, or the seed, negatives and maps it was made with.",
-                )
-            return
-    except OSError as error:
-        raise output_error(folder, error) from error
-    except ValueError as error:
-        raise BadInputError(f"{path} is damaged.", "Choose a new folder.") from error
-    _write_text(path, json.dumps(card, indent=1) + "\n")
-
-
 def _table(members: list[Member]) -> str:
-    lines = ["patient,study,split,CT,PET,contour"]
-    for one in sorted(members, key=lambda one: one.name):
-        files = ",".join(f"{one.name}/{file}" for file in (CT_FILE, PET_FILE, CONTOUR_FILE))
-        lines.append(f"{one.person},{one.number:02d},{one.split},{files}")
-    return "\n".join(lines) + "\n"
-
-
-def _write_text(path: Path, text: str) -> None:
-    part = path.with_name(f"{path.name}.part")
-    try:
-        part.write_text(text, encoding="utf-8")
-        part.replace(path)
-    except OSError as error:
-        part.unlink(missing_ok=True)
-        raise output_error(path, error) from error
+    rows = [(one.person, f"{one.number:02d}", one.split, one.name) for one in members]
+    return table_text(rows, (CT_FILE, PET_FILE, CONTOUR_FILE))

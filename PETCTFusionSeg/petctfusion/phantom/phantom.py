@@ -28,7 +28,7 @@ from petctfusion.volumes.geometry import Geometry
 from petctfusion.volumes.writing import write_volume
 
 Bounds = tuple[NDArray[np.float64], NDArray[np.float64]]
-_BORDER_MM = 12.0
+BORDER_MM = 12.0
 """Truth is drawn this far beyond the field of view, so that the point spread has something to draw from."""
 CT_FWHM_MM = 1.1
 """In-plane sharpness of a standard soft-tissue kernel."""
@@ -56,29 +56,29 @@ def make_phantom(settings: PhantomSettings | None = None) -> Phantom:
     Raises `BadInputError` when a lesion has no place in the field of view or an organ map cannot be used.
     """
     settings = settings or PhantomSettings()
-    grid, labels, sites = _anatomy(settings)
-    tissues = patient_tissues(_stream(settings, 11), dict(settings.uptake))
+    grid, labels, sites = anatomy_of(settings)
+    tissues = patient_tissues(stream_of(settings, 11), dict(settings.uptake))
     painted = _lesions(settings, grid, labels, sites, tissues)
-    view = _view(settings, grid, painted)
-    ct_grid = _scanner_grid(view, settings.ct_spacing_mm, 0.0)
-    pet_grid = _scanner_grid(view, settings.pet_spacing_mm, 0.25)
-    hounsfield = _textured(labels, grid, tissues, "hu", _stream(settings, 12))
+    view = seen_box(settings, grid, painted)
+    ct_grid = scanner_grid(view, settings.ct_spacing_mm, 0.0)
+    pet_grid = scanner_grid(view, settings.pet_spacing_mm, 0.25)
+    hounsfield = textured(labels, grid, tissues, "hu", stream_of(settings, 12))
     ct_values = image_on(hounsfield - np.float32(CT_AIR_HU), grid, ct_grid, CT_FWHM_MM, True) + np.float32(CT_AIR_HU)
     del hounsfield
-    activity = _textured(labels, grid, tissues, "suv", _stream(settings, 13))
+    activity = textured(labels, grid, tissues, "suv", stream_of(settings, 13))
     marked = painted.ids > 0
     activity[marked] = painted.uptake[marked]
     seen = _moved(grid, settings.misregistration_mm)
     expected = image_on(activity, seen, pet_grid, settings.psf_fwhm_mm)
     del activity
-    ct = add_ct_noise(ct_values, ct_grid.spacing_zyx, settings.ct_noise_hu, _stream(settings, 14))
-    pet = add_pet_noise(expected, pet_grid.spacing_zyx, LIVER_SUV, settings.liver_cov, _stream(settings, 15))
-    ids = _masks_on(painted, grid, ct_grid)
+    ct = add_ct_noise(ct_values, ct_grid.spacing_zyx, settings.ct_noise_hu, stream_of(settings, 14))
+    pet = add_pet_noise(expected, pet_grid.spacing_zyx, LIVER_SUV, settings.liver_cov, stream_of(settings, 15))
+    ids = masks_on(painted, grid, ct_grid)
     return Phantom(
         ct=ct_grid.image(ct),
         pet=pet_grid.image(pet),
         reference=ct_grid.image((ids > 0).astype(np.uint8)),
-        reference_pet_grid=pet_grid.image((_masks_on(painted, seen, pet_grid) > 0).astype(np.uint8)),
+        reference_pet_grid=pet_grid.image((masks_on(painted, seen, pet_grid) > 0).astype(np.uint8)),
         lesion_ids=ct_grid.image(ids),
         organs=grid.image(labels),
         truth=painted.table,
@@ -112,18 +112,18 @@ def describe(phantom: Phantom) -> dict[str, Any]:
     }
 
 
-def _anatomy(settings: PhantomSettings) -> tuple[Geometry, NDArray[np.uint8], dict[str, Point]]:
+def anatomy_of(settings: PhantomSettings) -> tuple[Geometry, NDArray[np.uint8], dict[str, Point]]:
     """Truth grid, tissue labels and the places (LPS mm) where lesions can sit."""
     if settings.anatomy is not None:
         return organ_body(read_organs(settings.anatomy), settings)
-    patient = Patient.draw(_stream(settings, 10), settings.arms)
-    shift = _stream(settings, 16)
+    patient = Patient.draw(stream_of(settings, 10), settings.arms)
+    shift = stream_of(settings, 16)
     sites = {}
     for name, point in SITES.items():
         move = shift.normal(0, 2.0, 3)
         sites[name] = patient.world((point[0] + move[0], point[1] + move[1], point[2] + move[2]))
     low, high = _painted_box(settings, patient, sites)
-    grid = axis_aligned(low - _BORDER_MM, high + _BORDER_MM, (settings.fine_spacing_mm,) * 3)
+    grid = axis_aligned(low - BORDER_MM, high + BORDER_MM, (settings.fine_spacing_mm,) * 3)
     labels = procedural_labels(grid, patient, settings.seed)
     return grid, labels, {name: point for name, point in sites.items() if _inside(point, low, high)}
 
@@ -180,10 +180,10 @@ def _inside(point: Point, low: NDArray[np.float64], high: NDArray[np.float64]) -
     return bool(np.all(np.asarray(point) > low) and np.all(np.asarray(point) < high))
 
 
-def _view(settings: PhantomSettings, grid: Geometry, painted: PaintedLesions) -> Bounds:
+def seen_box(settings: PhantomSettings, grid: Geometry, painted: PaintedLesions) -> Bounds:
     """The box that the scanners see, in LPS mm."""
     corners = grid.corners()
-    low, high = corners.min(axis=0) + _BORDER_MM, corners.max(axis=0) - _BORDER_MM
+    low, high = corners.min(axis=0) + BORDER_MM, corners.max(axis=0) - BORDER_MM
     if settings.field_of_view != "lesion":
         return low, high
     index = np.argwhere(painted.ids == 1)[:, ::-1]
@@ -192,14 +192,14 @@ def _view(settings: PhantomSettings, grid: Geometry, painted: PaintedLesions) ->
     return np.maximum(low, first), np.minimum(high, last)
 
 
-def _scanner_grid(view: Bounds, spacing: tuple[float, float, float], shift: float) -> Geometry:
+def scanner_grid(view: Bounds, spacing: tuple[float, float, float], shift: float) -> Geometry:
     """A scanner's grid over the view; `shift` of a voxel keeps the PET grid from lining up with the CT grid."""
     low, high = view
     step = np.asarray(spacing)
     return axis_aligned(low + shift * step, high, spacing)
 
 
-def _textured(
+def textured(
     labels: NDArray[np.uint8], grid: Geometry, tissues: dict[Label, Tissue], kind: str, generator: np.random.Generator
 ) -> Array:
     """HU or SUV of every truth voxel: the tissue's mean with its smooth texture."""
@@ -213,7 +213,7 @@ def _textured(
     return np.maximum(values, 0 if kind == "suv" else CT_AIR_HU)
 
 
-def _masks_on(painted: PaintedLesions, grid: Geometry, target: Geometry) -> NDArray[np.uint8]:
+def masks_on(painted: PaintedLesions, grid: Geometry, target: Geometry) -> NDArray[np.uint8]:
     """Lesion ids of the voxels at least half filled by a lesion."""
     result = np.zeros(target.shape, dtype=np.uint8)
     for number, window in enumerate(ndimage.find_objects(painted.ids), start=1):
@@ -229,5 +229,6 @@ def _masks_on(painted: PaintedLesions, grid: Geometry, target: Geometry) -> NDAr
     return result
 
 
-def _stream(settings: PhantomSettings, part: int) -> np.random.Generator:
+def stream_of(settings: PhantomSettings, part: int) -> np.random.Generator:
+    """The random numbers of one part of the simulation (10 patient, 11 tissues, 12 HU, 13 SUV, 14 CT, 15 PET noise)."""
     return np.random.default_rng([settings.seed, part])

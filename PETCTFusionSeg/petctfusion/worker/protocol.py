@@ -1,7 +1,7 @@
 """The worker's language: one JSON object per line, ASCII, and raw frames where no disk is shared. Imports no torch.
 
-Requests carry `id` and `request`: hello, load, segment, refine, explain, cancel, bye. Answers carry the `id` of their
-request and `event`: ready, progress, result, error. A line with `"bytes": n` is followed by n raw bytes (a frame).
+Requests carry `id` and `request`: hello, probe, load, segment, refine, explain, cancel, bye. Answers carry the `id` of
+their request and `event`: ready, progress, result, error. A line with `"bytes": n` is followed by n raw bytes: a frame.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 from petctfusion.errors import FusionError, error_of_kind
 
 PROTOCOL_VERSION = 1
-REQUESTS = ("hello", "load", "segment", "refine", "explain", "cancel", "bye")
+REQUESTS = ("hello", "probe", "load", "segment", "refine", "explain", "cancel", "bye")
 # Bulk data travel as frames or files: a longer line is no message of ours.
 _LONGEST_LINE = 1 << 22
 _LONGEST_FRAME = 1 << 36

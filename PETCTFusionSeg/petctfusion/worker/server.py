@@ -85,6 +85,7 @@ class Server:
         self._models: dict[tuple[Any, ...], AnyLoaded] = {}
         self._handlers: dict[str, Callable[[Request], Message]] = {
             "hello": self._hello,
+            "probe": self._probe,
             "load": self._load,
             "segment": self._segment,
             "refine": self._refine,
@@ -171,6 +172,13 @@ class Server:
             "transport": request.fields.get("transport") or ("files" if shares_disk else "frames"),
         }
 
+    def _probe(self, _request: Request) -> Message:
+        import torch
+
+        from petctfusion.inference.probe import probe_devices
+
+        return {"torch": torch.__version__, "verdicts": [asdict(verdict) for verdict in probe_devices()]}
+
     def _load(self, request: Request) -> Message:
         started = time.perf_counter()
         model, was_warm = self._model(request.text("model"), request.text("device", "auto"))
@@ -217,15 +225,43 @@ class Server:
         if not {"probability", "labels"} <= set(volumes):
             raise BadInputError("The request refine lacks the probability or the labels.", "Run Segment first.")
         clicks = [Click.from_json(click) for click in request.objects("clicks")]
-        labels = refine_labels(
-            volumes["probability"],
-            volumes["labels"],
-            clicks,
-            request.number("threshold"),
-            int(request.number("value")),
-        )
-        images = self._shipped(request, probability=volumes["probability"], labels=labels)
+        probability, labels = volumes.pop("probability"), volumes.pop("labels")
+        threshold, value = request.number("threshold"), int(request.number("value"))
+        if "model" in request.fields and clicks:
+            return self._guided(request, volumes, probability, labels, clicks, threshold, value)
+        refined = refine_labels(probability, labels, clicks, threshold, value)
+        images = self._shipped(request, probability=probability, labels=refined)
         return {"images": images, "device": "cpu", "notes": [], "seconds": time.perf_counter() - started}
+
+    def _guided(
+        self,
+        request: Request,
+        volumes: dict[str, sitk.Image],
+        probability: sitk.Image,
+        labels: sitk.Image,
+        clicks: list[Click],
+        threshold: float,
+        value: int,
+    ) -> Message:
+        """The answer of a network that takes clicks; any other model is refused."""
+        from petctfusion.inference.guided import refine_guided
+        from petctfusion.inference.model import LoadedModel
+
+        started = time.perf_counter()
+        model, was_warm = self._model(request.text("model"), request.text("device", "auto"))
+        if not isinstance(model, LoadedModel) or model.card.clicks is None:
+            raise BadInputError(f"The model {model.card.name} takes no clicks.", "Send the request without a model.")
+        answer = refine_guided(
+            volumes, model, probability, labels, clicks, threshold, value, lambda: request.id in self._cancelled
+        )
+        return {
+            "images": self._shipped(request, probability=answer.probability, labels=answer.labels),
+            "model": f"{model.card.name} {model.card.version}",
+            "device": answer.device,
+            "notes": list(answer.notes),
+            "was_warm": was_warm,
+            "seconds": time.perf_counter() - started,
+        }
 
     def _explain(self, request: Request) -> Message:
         model = request.text("model")

@@ -73,6 +73,28 @@ class Segmented:
         return self.packed["probability"].image
 
 
+@dataclass(frozen=True)
+class Shipment:
+    """Volumes on their way with the request `number`: their descriptions, and the frames of those that are no files."""
+
+    number: int
+    transport: Transport
+    descriptions: dict[str, dict[str, Any]] = field(repr=False)
+    frames: tuple[bytes, ...] = field(repr=False)
+
+
+@dataclass(frozen=True)
+class ClickGuide:
+    """The network that is to answer a click: a model whose card has `clicks`, and what it needs of the study.
+
+    `volumes`: modality to image, as `inference.prepare.local_volumes` cuts them around the newest click.
+    """
+
+    model: str | Path
+    volumes: Mapping[str, sitk.Image] = field(repr=False)
+    device: str = "auto"
+
+
 SessionEvent = Event | Segmented
 
 
@@ -120,14 +142,45 @@ class WorkerSession:
             transport=self._fixed_transport,
         )
 
+    def probe(self) -> bytes:
+        """Asks for a verdict on every device, after a trial convolution on each; the answer is a `Result`."""
+        return self._request("probe")
+
     def load(self, model: str | Path, device: str = "auto") -> bytes:
         """Loads a model (name or folder) ahead of the first run."""
         return self._request("load", model=str(model), device=device)
 
+    def reserve(self, request: str) -> int:
+        """A number for a request whose volumes are shipped later: from now on it fails when the process ends."""
+        number = next(self._ids)
+        self.pending[number] = request
+        return number
+
+    def ship(self, number: int, volumes: Mapping[str, sitk.Image]) -> Shipment:
+        """Writes the volumes of a reserved request; the one method that may run in another thread.
+
+        Raises `OutputError`. What was written for a request that is withdrawn meanwhile is removed.
+        """
+        transport, descriptions, frames = self.transport, {}, []
+        try:
+            for name, image in volumes.items():
+                descriptions[name], frame = self._shipped(number, name, image, transport)
+                frames.append(frame)
+        except FusionError:
+            self.exchange.forget(number)
+            raise
+        if number not in self.pending:
+            self.exchange.forget(number)
+        return Shipment(number, transport, descriptions, tuple(frames))
+
+    def withdraw(self, number: int) -> None:
+        """A reserved request is not wanted any more."""
+        self._forget(number)
+
     def segment(
-        self, volumes: Mapping[str, sitk.Image], model: str | Path, options: SegmentOptions | None = None
+        self, volumes: Mapping[str, sitk.Image] | Shipment, model: str | Path, options: SegmentOptions | None = None
     ) -> bytes:
-        """Segments a study: `volumes` maps the modality to its image (CT in HU, PET in SUVbw)."""
+        """Segments a study: `volumes` maps the modality to its image (CT in HU, PET in SUVbw), or has been shipped."""
         return self._request(
             "segment", volumes, model=str(model), options=(options or SegmentOptions(device="auto")).to_json()
         )
@@ -139,12 +192,20 @@ class WorkerSession:
         clicks: Sequence[Click],
         threshold: float,
         value: int = 1,
+        guide: ClickGuide | None = None,
     ) -> bytes:
-        """Corrects one label by clicks; the answer is `Segmented`."""
+        """Corrects one label by clicks; the answer is `Segmented`.
+
+        With a `guide` its network answers the last of the clicks, knowing all of them; otherwise all of them act on the
+        probability, in their order.
+        """
         images = {"probability": probability, "labels": labels}
-        return self._request(
-            "refine", images, clicks=[click.to_json() for click in clicks], threshold=threshold, value=value
-        )
+        network = {}
+        if guide is not None:
+            images |= guide.volumes
+            network = {"model": str(guide.model), "device": guide.device}
+        asked = [click.to_json() for click in clicks]
+        return self._request("refine", images, clicks=asked, threshold=threshold, value=value, **network)
 
     def explain(self, model: str | Path) -> bytes:
         """Asks for the attention maps of the last run."""
@@ -185,28 +246,35 @@ class WorkerSession:
         """Removes the exchange folder."""
         self.exchange.close()
 
-    def _request(self, request: str, volumes: Mapping[str, sitk.Image] | None = None, **values: Any) -> bytes:
-        number = next(self._ids)
-        frames = []
-        message: dict[str, Any] = {"id": number, "request": request, **values}
-        if volumes is not None:
-            message["transport"] = self.transport
-            message["volumes"] = {}
+    def _request(
+        self, request: str, volumes: Mapping[str, sitk.Image] | Shipment | None = None, **values: Any
+    ) -> bytes:
+        if volumes is None:
+            number = self.reserve(request)
+            return protocol.encode({"id": number, "request": request, **values})
+        if not isinstance(volumes, Shipment):
+            number = self.reserve(request)
             try:
-                for name, image in volumes.items():
-                    message["volumes"][name], frame = self._shipped(number, name, image)
-                    frames.append(frame)
-                if self.transport == "files":
-                    message["output"] = str(self.exchange.request_folder(number))
+                volumes = self.ship(number, volumes)
             except FusionError:
-                self.exchange.forget(number)
+                self._forget(number)
                 raise
-        self.pending[number] = request
-        return b"".join((*frames, protocol.encode(message)))
+        number, folder = volumes.number, {}
+        if volumes.transport == "files":
+            folder = {"output": str(self.exchange.request_folder(number))}
+        message = {
+            "id": number,
+            "request": request,
+            **values,
+            "transport": volumes.transport,
+            "volumes": volumes.descriptions,
+            **folder,
+        }
+        return b"".join((*volumes.frames, protocol.encode(message)))
 
-    def _shipped(self, number: int, name: str, image: sitk.Image) -> tuple[dict[str, Any], bytes]:
+    def _shipped(self, number: int, name: str, image: sitk.Image, transport: Transport) -> tuple[dict[str, Any], bytes]:
         array, description = pack(image)
-        if self.transport == "frames":
+        if transport == "frames":
             return description, protocol.encode_frame({"id": number, "request": "frame", "name": name}, array.data)
         path = self.exchange.request_folder(number) / f"{name}.npy"
         write_array(array, path)

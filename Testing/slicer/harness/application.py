@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import sys
 import tempfile
@@ -18,9 +19,19 @@ from PySide6 import QtCore, QtGui, QtUiTools, QtWidgets
 
 from PETCTFusionSegLib.mrml.headless import HeadlessSlicer, bootHeadless
 
-from . import scripted_module
+from . import effects, sample_data, scripted_module
+from .path_line_edit import ctkPathLineEdit
 from .proxy import ClassProxy, EnumInt, Proxy, wrap
-from .widgets import STAND_INS
+from .settings import SETTINGS_STAND_INS, ctkSettingsDialog
+from .views import Views
+from .widgets import STAND_INS as WIDGET_STAND_INS
+
+STAND_INS = (*WIDGET_STAND_INS, *SETTINGS_STAND_INS, ctkPathLineEdit)
+
+if sys.version_info < (3, 12):
+    # PySide6 6.12 takes a reference of None away with every call that returns None, as if None were immortal, which it
+    # is from Python 3.12 on: -1400 a test here, until the interpreter aborts ("deallocating None"). Give it plenty.
+    ctypes.c_ssize_t.from_address(id(None)).value += 1 << 40
 
 
 class _Application(QtCore.QObject):
@@ -34,7 +45,9 @@ class _Application(QtCore.QObject):
         super().__init__()
         self._settings = QtCore.QSettings(str(settingsFile), QtCore.QSettings.Format.IniFormat)
         self._applicationLogic: Any = None
+        self._settingsDialog: ctkSettingsDialog | None = None
 
+    applicationVersion = QtCore.Property(str, lambda self: "5.12.0")
     applicationName = QtCore.Property(str, lambda self: "Slicer")
     majorVersion = QtCore.Property(int, lambda self: 5)
     minorVersion = QtCore.Property(int, lambda self: 12)
@@ -45,11 +58,21 @@ class _Application(QtCore.QObject):
     def applicationLogic(self) -> Any:
         return self._applicationLogic
 
-    def processEvents(self) -> None:
-        QtWidgets.QApplication.processEvents()
+    def processEvents(self, flags: Any = QtCore.QEventLoop.ProcessEventsFlag.AllEvents) -> None:
+        QtWidgets.QApplication.processEvents(flags)
 
     def settings(self) -> QtCore.QSettings:
         return self._settings
+
+    def settingsDialog(self) -> ctkSettingsDialog:
+        self._settingsDialog = self._settingsDialog or ctkSettingsDialog(self._settings)
+        return self._settingsDialog
+
+    def commandOptions(self) -> SimpleNamespace:
+        return SimpleNamespace(noMainWindow=False, testingEnabled=True)
+
+    def clipboard(self) -> QtGui.QClipboard:
+        return QtWidgets.QApplication.clipboard()
 
     def startupEnvironment(self) -> QtCore.QProcessEnvironment:
         return QtCore.QProcessEnvironment.systemEnvironment()
@@ -140,8 +163,10 @@ class Desktop:
                 "ctk": ctkModule,
                 "slicer.i18n": translations,
                 "slicer.ScriptedLoadableModule": scripted_module,
+                "SampleData": sample_data,
             }
         )
+        effects.install()
         self.booted: HeadlessSlicer | None = None
 
     def newScene(self) -> Any:
@@ -151,6 +176,7 @@ class Desktop:
                 delattr(slicer, name)
         self.booted = bootHeadless()
         self.application._applicationLogic = self.booted.applicationLogic
+        self.views = Views(self.booted.scene, self.booted.applicationLogic)
         slicer.app = wrap(self.application)
         self.application.settings().clear()
         return self.booted.scene

@@ -63,11 +63,11 @@ class Proxy:
             raise AttributeError(name)
         target = self._object
         if isinstance(target, QtCore.QObject):
-            own = _QOBJECT_MEMBERS.get(name)
-            if own is not None:
-                return own(target)
             meta = target.metaObject()
             position = meta.indexOfProperty(name)
+            own = _QOBJECT_MEMBERS.get(name)
+            if own is not None and position < 0:
+                return own(target)
             if position >= 0:
                 return wrap(meta.property(position).read(target))
             if _signalNamed(meta, name) is not None:
@@ -81,9 +81,9 @@ class Proxy:
 
     def __setattr__(self, name: str, value: Any) -> None:
         target = self._object
-        if name == "name":
-            name = "objectName"
         meta = target.metaObject() if isinstance(target, QtCore.QObject) else None
+        if name == "name" and meta is not None and meta.indexOfProperty(name) < 0:
+            name = "objectName"
         position = meta.indexOfProperty(name) if meta is not None else -1
         if meta is None or position < 0:
             raise AttributeError(f"{type(target).__name__} has no property named '{name}'")
@@ -256,11 +256,19 @@ def _delete(target: QtCore.QObject) -> None:
     shiboken6.delete(target)
 
 
+def _children(target: QtCore.QObject, kind: str, name: str) -> list[Any]:
+    """Children by the class name as text (PythonQt's way) and, unless empty, by object name."""
+    found = [child for child in target.findChildren(QtCore.QObject) if child.inherits(kind)]
+    return [wrap(child) for child in found if not name or child.objectName() == name]
+
+
 _QOBJECT_MEMBERS: dict[str, Callable[[Any], Any]] = {
     "name": lambda target: target.objectName(),
     "className": lambda target: lambda: target.metaObject().className(),
     "children": lambda target: lambda: [wrap(child) for child in target.children()],
     "inherits": lambda target: target.inherits,
+    "findChild": lambda target: lambda kind, name="": next(iter(_children(target, kind, name)), None),
+    "findChildren": lambda target: lambda kind="QObject", name="": _children(target, kind, name),
     "delete": lambda target: lambda: _delete(target),
     "connect": lambda target: lambda signature, function: _connect(target, signature, function),
     "disconnect": lambda target: lambda signature, function: _disconnect(target, signature, function),

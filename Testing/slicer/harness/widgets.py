@@ -9,6 +9,8 @@ import slicer
 from PySide6.QtCore import Property, Qt, Signal, Slot
 from PySide6.QtWidgets import QComboBox, QFrame, QGroupBox, QLabel, QToolButton, QVBoxLayout, QWidget
 
+from .effects import EditorEffects
+
 
 class ctkCollapsibleButton(QWidget):
     """A button above its children that shows and hides them."""
@@ -219,6 +221,7 @@ class qMRMLSegmentEditorWidget(qMRMLWidget):
         self._title = QLabel("Segment Editor (stand-in): no segmentation", frame)
         inner.addWidget(self._title)
         box.addWidget(frame)
+        self._effects = EditorEffects(self, self.logic)
 
     def setMRMLScene(self, scene: Any) -> None:
         super().setMRMLScene(scene)
@@ -227,6 +230,7 @@ class qMRMLSegmentEditorWidget(qMRMLWidget):
     def setMRMLSegmentEditorNode(self, node: Any) -> None:
         self._node = node
         self.logic.SetSegmentEditorNode(node)
+        self._effects.setNode(node)
         self.updateWidgetFromMRML()
 
     def mrmlSegmentEditorNode(self) -> Any:
@@ -235,6 +239,8 @@ class qMRMLSegmentEditorWidget(qMRMLWidget):
     def setSegmentationNode(self, node: Any) -> None:
         if self._node is None:
             raise RuntimeError("a segmentation was set before the segment editor node")
+        if node is not self._node.GetSegmentationNode():
+            self.setActiveEffect(None)
         self._node.SetAndObserveSegmentationNode(node)
         if node is not None and node.GetSegmentation().GetNumberOfSegments():
             self._node.SetSelectedSegmentID(node.GetSegmentation().GetNthSegmentID(0))
@@ -257,7 +263,16 @@ class qMRMLSegmentEditorWidget(qMRMLWidget):
         return str(self._node.GetSelectedSegmentID() or "")
 
     def setActiveEffect(self, effect: Any) -> None:
-        self._node.SetActiveEffectName("" if effect is None else effect)
+        self._node.SetActiveEffectName("" if effect is None else effect.name)
+
+    def activeEffect(self) -> Any:
+        return self._effects.active
+
+    def effectByName(self, name: str) -> Any:
+        return self._effects.byName(name)
+
+    def setActiveEffectByName(self, name: str) -> None:
+        self._node.SetActiveEffectName(name)
 
     def setMaximumNumberOfUndoStates(self, count: int) -> None:
         self._undoStates = count
@@ -283,6 +298,10 @@ class qMRMLSegmentEditorWidget(qMRMLWidget):
         segmentation = node.GetSegmentation()
         names = [segmentation.GetNthSegment(i).GetName() for i in range(segmentation.GetNumberOfSegments())]
         self._title.setText(f"Segment Editor (stand-in)\n{node.GetName()}: {', '.join(names)}")
+
+    @Slot()
+    def saveStateForUndo(self) -> None:
+        self.logic.SaveStateForUndo()
 
     @Slot()
     def undo(self) -> None:

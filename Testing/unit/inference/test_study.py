@@ -168,7 +168,7 @@ def test_a_listed_gpu_that_does_not_compute_is_not_taken(monkeypatch):
     broken = devices.DeviceInfo("cuda:0", "Old card", 1 << 30, 1 << 30)
     monkeypatch.setattr(devices, "_gpu_count", lambda: 1)
     monkeypatch.setattr(devices, "_gpu", lambda index: broken)
-    monkeypatch.setattr(devices, "_problem", lambda device: "no kernel image is available")
+    monkeypatch.setattr(devices, "convolution_problem", lambda device: "no kernel image is available")
     assert devices.plan_device("auto") == "cpu"
     with pytest.raises(DeviceError, match="no kernel image"):
         devices.plan_device("cuda")
@@ -178,7 +178,7 @@ def test_the_cpu_is_listed_with_its_memory_and_passes_its_trial():
     cpu = devices.list_devices()[0]
     assert cpu.id == "cpu"
     assert cpu.total_bytes > (1 << 28)
-    assert devices._problem("cpu") is None
+    assert devices.convolution_problem("cpu") is None
 
 
 ARGUMENTS = {"widths": [2, 4], "modalities": ["CT", "PET"]}

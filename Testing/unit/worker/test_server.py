@@ -124,3 +124,12 @@ def test_clicks_are_answered_with_the_corrected_labels(tmp_path, transport):
     talk.session.close()
     assert isinstance(answer, Segmented)
     assert np.array_equal(sitk.GetArrayFromImage(answer.labels) == 1, share == 90)
+
+
+def test_probe_gives_a_verdict_on_every_device_and_needs_no_model(talk):
+    (result,) = talk.run(talk.session.probe())
+    assert isinstance(result, Result)
+    assert result.values["torch"]
+    cpu = result.values["verdicts"][0]
+    assert (cpu["id"], cpu["usable"]) == ("cpu", True)
+    assert cpu["sentence"].endswith(".")

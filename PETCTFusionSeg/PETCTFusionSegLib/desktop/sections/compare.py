@@ -7,45 +7,18 @@ from typing import Any
 
 from petctfusion.errors import FusionError
 from PETCTFusionSegLib.desktop.bench import Workbench
+from PETCTFusionSegLib.desktop.comparison_details import DetailTables
+from PETCTFusionSegLib.desktop.comparison_table import SegmentTable
+from PETCTFusionSegLib.desktop.overlay_switch import OverlaySwitch, legendHtml
 from PETCTFusionSegLib.desktop.section import Section
 from PETCTFusionSegLib.i18n import _
 from PETCTFusionSegLib.mrml.distance_model import updateDistanceModel
 from PETCTFusionSegLib.mrml.live import LiveComparisons, LiveRow
 from PETCTFusionSegLib.mrml.live_nodes import LiveNodes
-from PETCTFusionSegLib.mrml.live_tables import COMPUTING, distanceText
-from PETCTFusionSegLib.mrml.worst_place import WorstPlaces, centreSliceViews, worstPlaces
+from PETCTFusionSegLib.mrml.worst_place import Ras, WorstPlaces, centreSliceViews, worstPlaces
 
 # While numbers are computed in the background; each look gives the thread Python's lock for POLL_WAIT_S.
 POLL_MS, POLL_WAIT_S = 30, 0.01
-RECOMPUTE_WAIT_S = 60.0
-COLUMNS = ("Segment", "Dice", "HD95 (mm)", "Volume (ml)", "Reference (ml)", "NSD")
-NSD_COLUMN = COLUMNS.index("NSD")
-DEFINITION = (
-    "Dice = 2|A and B| / (|A| + |B|). HD95: surfaces are mask voxels with a 6-neighbour outside (the image border "
-    "counts as outside); distances between voxel centres in mm; the larger of the two directed 95th percentiles. NSD: "
-    "part of both surfaces (by area) within the tolerance named above. Compared in physical space on the "
-    "reference's grid."
-)
-CHOOSE_REFERENCE = "Choose a reference to see Dice and HD95."
-NO_RESULT = "There is no result yet."
-PRESS_COMPARE = "Press Compare now to see Dice and HD95."
-OUTDATED = "Edited since these numbers were computed (in brackets): press Compare now."
-_WAIT_A_MOMENT = "The numbers are being computed: wait a moment and try again."
-
-
-def cellTexts(row: LiveRow, outdated: bool = False) -> tuple[str, ...]:
-    """The cells of a row, in the order of `COLUMNS`; numbers that are not current any more are in brackets."""
-    found = row.numbers
-    if found is None or row.volume_ml is None:
-        return (row.name, COMPUTING if row.state in ("computing", "empty") else row.state, "", "", "", "")
-    texts = (
-        f"{found.dice:.3f}",
-        distanceText(found.hd95_mm),
-        f"{row.volume_ml:.1f}",
-        f"{found.reference_volume_ml:.1f}",
-        f"{found.nsd:.3f}",
-    )
-    return (row.name, *(f"({text})" if outdated else text for text in texts))
 
 
 class CompareSection(Section):
@@ -54,10 +27,28 @@ class CompareSection(Section):
     name = "Compare"
 
     def __init__(self, bench: Workbench, ui: Any) -> None:
+        import qt
+
         super().__init__(bench, ui)
-        self.table = ComparisonTable(ui, self._comparedNodes)
-        ui.compareButton.connect("clicked()", self.table.recompute)
+        self._comparisons: LiveComparisons | None = None
+        self._followed: tuple[Any, Any] = (None, None)
+        self._written: LiveNodes | None = None
+        self._overlay: OverlaySwitch | None = None
+        self._overlayDone = True
+        self._table = SegmentTable(ui.comparisonTable)
+        self._details = DetailTables(ui, self._showDetails, self._goTo)
+        self._flushTimer = _timer(qt, 0, True, self._flush)
+        self._pollTimer = _timer(qt, POLL_MS, False, self._poll)
+        ui.overlayLegend.text = legendHtml()
+        ui.overlayLegend.visible = False
+        ui.compareButton.connect("clicked()", self.recompute)
         ui.liveCheckBox.connect("toggled(bool)", self._onLive)
+        ui.overlayCheckBox.connect("toggled(bool)", self._onOverlay)
+        ui.comparisonTable.connect("itemSelectionChanged()", self._showDetails)
+        ui.worstPointButton.connect("clicked()", self.jumpToWorstPoint)
+        ui.worstSliceButton.connect("clicked()", self.jumpToWorstSlice)
+        ui.distanceButton.connect("clicked()", self.showDistances)
+        ui.tablesButton.connect("clicked()", self.showTables)
 
     @classmethod
     def title(cls) -> str:
@@ -66,13 +57,23 @@ class CompareSection(Section):
 
     def waitsFor(self) -> str:
         """A reference, and a segmentation that is not the reference."""
-        return "" if self.table.ready else self.table.missing()
+        segmentation, reference = self._nodes()
+        if reference is None:
+            return _("Choose a reference under Study to see Dice and HD95.")
+        return _("There is no result to compare with the reference yet.") if segmentation is None else ""
 
     def refresh(self) -> None:
         """Follow the nodes chosen now."""
-        self.table.live = self.bench.study.live
-        self.table.follow()
-        self.ui.compareButton.enabled = self.table.ready
+        if self._comparisons is not None and self._followed == self._nodes():
+            self._edited()
+            return
+        self._letGo()
+        if self.waitsFor():
+            self._fill([], "")
+        elif self.bench.study.live:
+            self._start()
+        else:
+            self._fill([], _("Press Compare now to see Dice and HD95."))
 
     def sceneOpened(self) -> None:
         """Show the scene's own choice."""
@@ -80,76 +81,21 @@ class CompareSection(Section):
 
     def sceneCloses(self) -> None:
         """No observer stays at a node that goes."""
-        self.table.stop()
+        self._letGo(wait=True)
+        self.ui.overlayCheckBox.checked = False
+        self._fill([], "")
 
     def cleanup(self) -> None:
         """As when the scene closes."""
-        self.table.stop()
+        self.sceneCloses()
 
-    def _onLive(self, live: bool) -> None:
-        self.bench.study.live = bool(live)
-        self.bench.changed()
-
-    def _comparedNodes(self) -> tuple[Any, Any, Any]:
-        if not self.bench.sceneOpen:
-            return None, None, None
-        edited, reference = self.bench.segmentation(), self.bench.study.reference
-        return edited if edited is not reference else None, reference, self.bench.study.ct
-
-
-class ComparisonTable:
-    """The table, its buttons and the line below; follows the nodes chosen in the panel."""
-
-    def __init__(self, ui: Any, nodes: Callable[[], tuple[Any, Any, Any]]) -> None:
-        """`nodes` gives segmentation, reference and CT as chosen now, each a node or None."""
-        import qt
-
-        self._ui = ui
-        self._table = ui.comparisonTable
-        self._nodes = nodes
-        self._comparisons: LiveComparisons | None = None
-        self._followed: tuple[Any, Any] = (None, None)
-        self._written: LiveNodes | None = None
-        self.live = True
-        self._flushTimer = _timer(qt, 0, True, self._flush)
-        self._pollTimer = _timer(qt, POLL_MS, False, self._poll)
-        self._table.setColumnCount(len(COLUMNS))
-        self._table.setHorizontalHeaderLabels(list(COLUMNS))
-        self._table.toolTip = DEFINITION
-        self._table.horizontalHeader().setSectionResizeMode(qt.QHeaderView.Stretch)
-        self._table.verticalHeader().setVisible(False)
-        ui.worstPointButton.connect("clicked()", self.jumpToWorstPoint)
-        ui.worstSliceButton.connect("clicked()", self.jumpToWorstSlice)
-        ui.distanceButton.connect("clicked()", self.showDistances)
-        ui.tablesButton.connect("clicked()", self.showTables)
-
-    @property
-    def ready(self) -> bool:
-        """True when there is something to compare."""
-        return all(node is not None for node in self._nodes()[:2])
-
-    def follow(self) -> None:
-        """Watch the nodes chosen now, and show their numbers as they come."""
-        if self._comparisons is not None and self._followed == self._nodes()[:2]:
-            self._edited()
-            return
-        self._letGo()
-        if self.live:
-            self._start()
-        else:
-            self._fill([], PRESS_COMPARE if self.ready else self.missing())
-
-    def stop(self) -> None:
-        """Let go of every node; used when the scene closes."""
-        self._letGo(wait=True)
-        self._fill([], "")
+    # --- what the user does
 
     def recompute(self) -> None:
-        """Compare from the start, and wait for the numbers."""
-        self._start()
-        if self._comparisons is not None:
-            self._comparisons.wait(RECOMPUTE_WAIT_S)
-            self._poll()
+        """Compare from the start; the numbers come from the background."""
+        self._letGo()
+        if not self.waitsFor():
+            self._start()
 
     def jumpToWorstPoint(self) -> None:
         """Centre the slice views on the contour point that is farthest from the other contour."""
@@ -161,19 +107,18 @@ class ComparisonTable:
 
     def showDistances(self) -> None:
         """Make or update the surface that is coloured by its distance to the reference."""
-        import slicer
-
         row = self._chosenRow()
         if row is None:
-            self._say(_WAIT_A_MOMENT)
+            self._say(_waitAMoment())
             return
         try:
-            model = updateDistanceModel(slicer.mrmlScene, row)
+            model = updateDistanceModel(self.bench.scene, row)
         except FusionError as error:
             self._say(str(error))
             return
         limit = model.GetDisplayNode().GetScalarRange()[1]
-        self._say(f'"{model.GetName()}": blue lies inside the reference, red outside; full colour at {limit:.0f} mm.')
+        text = _('"{name}": blue lies inside the reference, red outside; full color at {mm} mm.')
+        self._say(text.format(name=model.GetName(), mm=f"{limit:.0f}"))
 
     def showTables(self) -> None:
         """Write segments, lesions and Dice by slice into the scene; from then on they are kept current."""
@@ -182,61 +127,99 @@ class ComparisonTable:
         self._written.create(self._comparisons.rows())
         self._written.show()
         self._keepPolling()
-        self._say("The tables and the plot are in the scene and follow the edits.")
+        self._say(_("The tables and the plot are in the scene and follow the edits."))
+
+    def _onLive(self, live: bool) -> None:
+        self.bench.study.live = bool(live)
+        self.bench.changed()
+
+    def _onOverlay(self, shown: bool) -> None:
+        self.ui.overlayLegend.visible = bool(shown)
+        self._hideOverlay()
+        if not shown or self._comparisons is None:
+            return
+        self._overlay = OverlaySwitch(self.bench.scene)
+        try:
+            self._overlay.show(*self._followed)
+        except FusionError as error:
+            self._say(str(error))
+        self._updateOverlay()
+        self._keepPolling()
+
+    def _jump(self, where: Callable[[WorstPlaces], Ras | None]) -> None:
+        row = self._chosenRow()
+        worst = worstPlaces(row) if row is not None else None
+        if worst is None:
+            self._say(_waitAMoment())
+            return
+        point = where(worst)
+        if point is not None:
+            self._goTo(point)
+        self._say(worst.sentence)
+
+    def _goTo(self, place: Ras) -> None:
+        centreSliceViews(self.bench.scene, place)
+
+    # --- numbers that follow
+
+    def _nodes(self) -> tuple[Any, Any]:
+        """Segmentation and reference; a segmentation that is the reference is not compared with itself."""
+        if not self.bench.sceneOpen:
+            return None, None
+        edited, reference = self.bench.segmentation(), self.bench.study.reference
+        return edited if edited is not reference else None, reference
 
     def _start(self) -> None:
-        import slicer
-
-        self._letGo()
-        if not self.ready:
-            self._fill([], self.missing())
-            return
-        self._followed = self._nodes()[:2]
-        self._comparisons = LiveComparisons(slicer.mrmlScene, self._edited)
-        self._written = LiveNodes(slicer.mrmlScene)
+        self._followed = self._nodes()
+        self._comparisons = LiveComparisons(self.bench.scene, self._edited)
+        self._written = LiveNodes(self.bench.scene)
         try:
             self._comparisons.follow(*self._followed)
         except FusionError as error:
             self._letGo()
             self._fill([], str(error))
             return
+        if self.ui.overlayCheckBox.checked:
+            self._onOverlay(True)
         self._show()
-
-    def missing(self) -> str:
-        """What is not there yet."""
-        return CHOOSE_REFERENCE if self._nodes()[1] is None else NO_RESULT
 
     def _edited(self) -> None:
         if self._comparisons is None:
             return
-        if self.live:
+        if self.bench.study.live:
             self._flushTimer.start()
-        elif self._table.rowCount:
+        elif self.ui.comparisonTable.rowCount:
             self._show()
 
     def _flush(self) -> None:
         # Shown also when no number changed: a segment may have another name.
         if self._comparisons is not None:
             self._comparisons.flush()
+            self._updateOverlay()
             self._show()
 
     def _poll(self) -> None:
         if self._comparisons is None:
             self._pollTimer.stop()
             return
+        if not self._overlayDone:
+            self._updateOverlay()
         if self._comparisons.poll(POLL_WAIT_S):
             self._show()
-        elif self._written is not None and not self._written.complete:
+            return
+        if self._written is not None and not self._written.complete:
             self._written.update(self._comparisons.rows())
+        if not self._details.complete:
+            self._showDetails()
         self._keepPolling()
 
     def _keepPolling(self) -> None:
         busy = self._comparisons is not None and self._comparisons.busy
-        if busy or (self._written is not None and not self._written.complete):
-            if not self._pollTimer.isActive():
-                self._pollTimer.start()
-        else:
+        written = self._written is None or self._written.complete
+        if not (busy or not written or not self._details.complete or not self._overlayDone):
             self._pollTimer.stop()
+        elif not self._pollTimer.isActive():
+            self._pollTimer.start()
 
     def _show(self) -> None:
         comparisons = self._comparisons
@@ -246,20 +229,37 @@ class ComparisonTable:
         self._fill(rows, self._sentence(rows))
         if self._written is not None and not comparisons.waiting:
             self._written.update(rows)
+        self._showDetails()
+
+    def _showDetails(self) -> None:
+        if self._comparisons is None or self._outdated:
+            self._details.clear()
+            return
+        rows = self._comparisons.rows()
+        self._details.show(rows, self._table.chosen(rows))
         self._keepPolling()
 
+    def _updateOverlay(self) -> None:
+        self._overlayDone = self._overlay is None or self._overlay.update()
+        if self._overlay is not None and self._overlay.sentence:
+            self._say(self._overlay.sentence)
+        if self._overlay is not None and not self._overlay.shown:
+            # The user took it out of the scene.
+            self.ui.overlayCheckBox.checked = False
+
+    def _hideOverlay(self) -> None:
+        if self._overlay is not None:
+            self._overlay.hide()
+        self._overlay, self._overlayDone = None, True
+
     def _sentence(self, rows: list[LiveRow]) -> str:
-        assert self._comparisons is not None
         if not rows:
-            return self._comparisons.sentence or NO_RESULT
+            return self._comparisons.sentence if self._comparisons is not None else ""
         if self._outdated:
-            return OUTDATED
-        segmentation, reference, _ct = self._nodes()
-        parts = (
-            []
-            if segmentation is None or reference is None
-            else [f'"{segmentation.GetName()}" against "{reference.GetName()}".']
-        )
+            return _("Edited since these numbers were computed (in brackets): press Compare now.")
+        segmentation, reference = self._followed
+        pair = _('"{segmentation}" against "{reference}".')
+        parts = [pair.format(segmentation=segmentation.GetName(), reference=reference.GetName())]
         # Each sentence once, although several segments may have it.
         parts += dict.fromkeys(row.sentence for row in rows if row.sentence and row.state != "computing")
         parts += dict.fromkeys(f"{row.name}: {row.note}." for row in rows if row.note)
@@ -267,60 +267,40 @@ class ComparisonTable:
 
     @property
     def _outdated(self) -> bool:
-        return not self.live and self._comparisons is not None and self._comparisons.waiting
-
-    def _jump(self, where: Callable[[WorstPlaces], tuple[float, float, float] | None]) -> None:
-        import slicer
-
-        row = self._chosenRow()
-        worst = worstPlaces(row) if row is not None else None
-        if worst is None:
-            self._say(_WAIT_A_MOMENT)
-            return
-        point = where(worst)
-        if point is not None:
-            centreSliceViews(slicer.mrmlScene, point)
-        self._say(worst.sentence)
+        return not self.bench.study.live and self._comparisons is not None and self._comparisons.waiting
 
     def _chosenRow(self) -> LiveRow | None:
         """The row selected in the table, otherwise the first; None without current numbers."""
         if self._comparisons is None or self._outdated:
             return None
         self._flush()
-        rows = self._comparisons.rows()
-        chosen = max(self._table.currentRow(), 0)
-        return rows[chosen] if chosen < len(rows) and rows[chosen].numbers is not None else None
+        return self._table.chosen(self._comparisons.rows())
 
     def _letGo(self, wait: bool = False) -> None:
         self._flushTimer.stop()
         self._pollTimer.stop()
+        self._hideOverlay()
         if self._comparisons is not None:
             self._comparisons.close(wait)
         self._comparisons = None
         self._followed = (None, None)
         self._written = None
+        self._details.clear()
 
     def _fill(self, rows: list[LiveRow], sentence: str) -> None:
-        import qt
-
-        self._table.setRowCount(len(rows))
-        for line, row in enumerate(rows):
-            for column, text in enumerate(cellTexts(row, self._outdated)):
-                cell = qt.QTableWidgetItem(text)
-                cell.setToolTip(DEFINITION)
-                self._table.setItem(line, column, cell)
-        # As a rule one: it follows from the spacing of the reference.
-        tolerances = {f"{row.numbers.nsd_tolerance_mm:.1f}" for row in rows if row.numbers is not None}
-        if tolerances:
-            self._table.horizontalHeaderItem(NSD_COLUMN).setText(f"NSD ({', '.join(sorted(tolerances))} mm)")
+        self._table.fill(rows, self._outdated)
         current = any(row.numbers is not None for row in rows) and not self._outdated
-        for button in (self._ui.worstPointButton, self._ui.worstSliceButton, self._ui.distanceButton):
+        for button in (self.ui.worstPointButton, self.ui.worstSliceButton, self.ui.distanceButton):
             button.enabled = current
-        self._ui.tablesButton.enabled = bool(rows)
+        self.ui.tablesButton.enabled = bool(rows)
         self._say(sentence)
 
     def _say(self, sentence: str) -> None:
-        self._ui.comparisonLabel.text = sentence
+        self.ui.comparisonLabel.text = sentence
+
+
+def _waitAMoment() -> str:
+    return _("The numbers are being computed: wait a moment and try again.")
 
 
 def _timer(qt: Any, interval_ms: int, once: bool, function: Callable[[], None]) -> Any:

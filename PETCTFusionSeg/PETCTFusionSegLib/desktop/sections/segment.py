@@ -2,22 +2,39 @@
 
 from __future__ import annotations
 
+import time
+from dataclasses import dataclass
 from typing import Any
 
 from petctfusion.errors import CancelledError
 from petctfusion.models import InstalledModel, list_models
 from PETCTFusionSegLib.desktop import inputs, install
 from PETCTFusionSegLib.desktop.bench import Workbench
-from PETCTFusionSegLib.desktop.parameters import MachineSettings, readMachine, writeMachine
-from PETCTFusionSegLib.desktop.progress import Progress, progressText
+from PETCTFusionSegLib.desktop.model_card import cardHtml, cardTooltip
+from PETCTFusionSegLib.desktop.parameters import readMachine
+from PETCTFusionSegLib.desktop.progress import Progress, durationText, progressText
 from PETCTFusionSegLib.desktop.results import StudyOutcome
 from PETCTFusionSegLib.desktop.runner import Listener, RunResult
 from PETCTFusionSegLib.desktop.section import Section
+from PETCTFusionSegLib.desktop.settings_panel import keepMachine
+from PETCTFusionSegLib.desktop.widgets import makeQuiet
 from PETCTFusionSegLib.i18n import _
 from PETCTFusionSegLib.mrml.imports import SegmentationResult, StudyJob, importResult
 
 _PROGRESS_STEPS = 1000
-_DEFAULT_THRESHOLD = 0.5
+_TICK_MS = 1000
+# Half of the last digit that the threshold's box shows.
+_SAME_THRESHOLD = 5e-4
+
+
+@dataclass(frozen=True)
+class _Run:
+    """What a run was started with."""
+
+    job: StudyJob
+    model: InstalledModel
+    threshold: float
+    startedS: float
 
 
 class SegmentSection(Section):
@@ -26,14 +43,23 @@ class SegmentSection(Section):
     name = "Segment"
 
     def __init__(self, bench: Workbench, ui: Any) -> None:
+        import qt
+
         super().__init__(bench, ui)
         self.models: list[InstalledModel] = []
-        self._job: StudyJob | None = None
-        self._model: InstalledModel | None = None
+        self._modelChanges = 0
+        self._run: _Run | None = None
+        self._cardOf: InstalledModel | None = None
         self._filling = False
         self._sceneClosed = False
+        self._clock = qt.QTimer()
+        self._clock.setInterval(_TICK_MS)
+        self._clock.connect("timeout()", self._showElapsed)
         self._fillModels()
         self.showDevices([])
+        ui.modelCardLabel.visible = False
+        makeQuiet(ui.whyNotLabel)
+        ui.modelCardButton.connect("toggled(bool)", self._showCard)
         ui.applyButton.connect("clicked()", self.apply)
         ui.outputSelector.connect("currentNodeChanged(vtkMRMLNode*)", self._onChosen)
         ui.modelSelector.connect("currentIndexChanged(int)", self._onChosen)
@@ -63,17 +89,27 @@ class SegmentSection(Section):
     def enter(self) -> None:
         """Models may have come or gone meanwhile."""
         self._fillModels()
+        self.refresh()
+
+    def cleanup(self) -> None:
+        """Nothing ticks any more."""
+        self._clock.stop()
 
     def refresh(self) -> None:
-        """Apply or Cancel, and why not."""
+        """Apply or Cancel, and why not; the card of the chosen model."""
+        if self._modelChanges != self.bench.modelChanges:
+            self._fillModels()
         busy, reason, ui = self.bench.runner.busy, self.whyNot(), self.ui
         ui.applyButton.text = _("Cancel") if busy else _("Apply")
         ui.applyButton.enabled = busy or not reason
         ui.applyButton.toolTip = _("Stop the run.") if busy else (reason or _("Segment the tumor in the background."))
-        ui.modelSelector.toolTip = _modelText(self.chosenModel()) if self.models else _("No model is installed.")
+        ui.whyNotLabel.text = reason
+        ui.whyNotLabel.visible = bool(reason) and not busy
         ui.progressBar.visible = busy
-        for widget in (ui.outputSelector, ui.modelSelector, ui.deviceSelector):
+        ui.elapsedLabel.visible = busy
+        for widget in (ui.outputSelector, ui.modelSelector, ui.deviceSelector, ui.runThreshold):
             widget.enabled = not busy
+        self._showModel()
 
     # --- what the user does
 
@@ -90,29 +126,34 @@ class SegmentSection(Section):
 
     def _start(self) -> None:
         study, machine = self.bench.study, readMachine(self.bench.settings)
-        _requirePackages(machine)
+        install.requirePackages(machine.python)
         self._sceneClosed = False
-        self._model = self.chosenModel()
-        images = inputs.collectImages(study.ct, study.pet)
-        self._job = StudyJob.started(
-            study.ct, study.pet, study.output, {"Model": self._model.reference, "PETUnits": images.petUnits}
-        )
-        for note in images.notes:
-            self.bench.log(note)
+        model, threshold = self.chosenModel(), self.chosenThreshold()
+        snapshot = inputs.takeSnapshot(study.ct, study.pet, study.extra if _takesExtra(model) else None)
+        parameters = {"Model": model.reference, "PETUnits": snapshot.petUnits, "Threshold": f"{threshold:g}"}
+        job = StudyJob.started(study.ct, study.pet, study.output, parameters)
         self.ui.progressBar.value = 0
         self.bench.say(_("Preparing...") if self.bench.runner.warm else _("Starting the worker..."))
-        self.bench.runner.run(images, self._model, machine, Listener(self._onResult, self._onError, self._onProgress))
+        listener = Listener(self._onResult, self._onError, self._onProgress)
+        self.bench.runner.run(snapshot.checked, model, machine, listener, threshold)
+        self._run = _Run(job, model, threshold, time.monotonic())
+        self._showElapsed()
+        self._clock.start()
         self.bench.changed()
 
     def whyNot(self) -> str:
         """Why Apply is not possible now; empty when it is."""
-        ct, pet = self.bench.study.ct, self.bench.study.pet
+        ct, pet, units, verdict = self.bench.study.ct, self.bench.study.pet, self.bench.units, self.bench.verdict
         if ct is None or pet is None:
             return _("Choose a CT and a PET volume.")
         if ct is pet:
             return _("CT and PET are the same volume.")
-        if inputs.unitsBadge(pet).state == "ask":
+        if verdict is not None and verdict.status == "refused":
+            return _("The volumes cannot be segmented together: see the reason under Study.")
+        if units is not None and units.state == "ask":
             return _("Say what the units of the PET are.")
+        if units is not None and units.state == "refused":
+            return _("The PET is in {units}.").format(units=units.text)
         return "" if self.models else _("No model is installed.")
 
     # --- what the worker says
@@ -122,29 +163,38 @@ class SegmentSection(Section):
         self.bench.say(progressText(progress))
 
     def _onResult(self, result: RunResult) -> None:
-        job, model, self._job = self._job, self._model, None
+        run = self._ended()
         try:
-            if job is None or model is None:
-                return
-            provenance = {"Model": model.name, "Version": model.version, **result.provenance}
-            if model.card.members:
-                provenance["Members"] = ", ".join(member.reference for member in model.card.members)
-            name = _("{ct} tumor").format(ct=job.ct.name)
-            found = SegmentationResult(result.labels, model.card.labels, name, provenance)
-            outcome = importResult(self.bench.scene, job, found)
-            self.ui.progressBar.value = 0 if outcome.node is None else _PROGRESS_STEPS
-            if outcome.node is not None:
-                kept = StudyOutcome(result.labels, result.probability, _threshold(model), model, result.notes)
-                self.bench.results.keep(outcome.node, kept)
-                self.bench.editor.edit(outcome.node, job.ct.nodeIn(self.bench.scene))
-            self.bench.say(" ".join([outcome.sentence, *result.notes]))
+            if run is not None:
+                self._import(run, result)
         except Exception as error:
-            self._onError(error)
+            self.bench.fail(error)
         self.bench.changed()
 
+    def _import(self, run: _Run, result: RunResult) -> None:
+        model, job, editor = run.model, run.job, self.bench.editor
+        provenance = {"Model": model.name, "Version": model.version, **result.provenance}
+        if model.card.members:
+            provenance["Members"] = ", ".join(member.reference for member in model.card.members)
+        name = _("{ct} tumor").format(ct=job.ct.name)
+        outcome = importResult(
+            self.bench.scene, job, SegmentationResult(result.labels, model.card.labels, name, provenance)
+        )
+        sentences = [outcome.sentence, *result.notes]
+        if outcome.node is not None:
+            self.ui.progressBar.value = _PROGRESS_STEPS
+            kept = StudyOutcome(result.labels, result.probability, run.threshold, model, result.notes)
+            self.bench.results.keep(outcome.node, kept)
+            edited = editor.segmentation()
+            if editor.working() and edited is not outcome.node:
+                text = _('You are editing "{name}": choose the result in the editor when you are done.')
+                sentences.append(text.format(name=edited.GetName()))
+            else:
+                editor.edit(outcome.node, job.ct.nodeIn(self.bench.scene))
+        self.bench.say(" ".join(sentences))
+
     def _onError(self, error: BaseException) -> None:
-        self._job = None
-        self.ui.progressBar.value = 0
+        self._ended()
         if isinstance(error, CancelledError):
             closed = _("The scene was closed, so the run was stopped.")
             self.bench.say(closed if self._sceneClosed else _("Cancelled."))
@@ -152,11 +202,45 @@ class SegmentSection(Section):
             self.bench.fail(error)
         self.bench.changed()
 
+    def _ended(self) -> _Run | None:
+        run, self._run = self._run, None
+        self._clock.stop()
+        self.ui.progressBar.value = 0
+        return run
+
+    def _showElapsed(self) -> None:
+        if self._run is not None:
+            self.ui.elapsedLabel.text = durationText(time.monotonic() - self._run.startedS)
+
     # --- what the widgets hold
 
     def chosenModel(self) -> InstalledModel:
         """The model in the selector."""
         return self.models[self.ui.modelSelector.currentIndex]
+
+    def chosenThreshold(self) -> float:
+        """The threshold of the next run: the card's own, to the last digit, unless the user moved it."""
+        own, shown = self.chosenModel().card.threshold, float(self.ui.runThreshold.value)
+        return own if abs(own - shown) <= _SAME_THRESHOLD else shown
+
+    def _showModel(self) -> None:
+        """Card, threshold and what the model makes of the additional volume."""
+        model = self.chosenModel() if self.models else None
+        if model is not self._cardOf:
+            self._cardOf = model
+            self.ui.modelSelector.toolTip = _("No model is installed.") if model is None else cardTooltip(model)
+            self.ui.modelCardLabel.text = "" if model is None else cardHtml(model)
+            if model is not None:
+                self.ui.runThreshold.value = model.card.threshold
+        note = "" if model is None else _extraNote(model, self.bench.study.extra)
+        self.ui.modelNoteLabel.text = note
+        self.ui.modelNoteLabel.visible = bool(note)
+
+    def _showCard(self, shown: bool) -> None:
+        import qt
+
+        self.ui.modelCardLabel.visible = shown
+        self.ui.modelCardButton.arrowType = qt.Qt.DownArrow if shown else qt.Qt.RightArrow
 
     def _onChosen(self) -> None:
         if self._filling or not self.bench.sceneOpen:
@@ -169,13 +253,14 @@ class SegmentSection(Section):
         if not self._filling:
             machine = readMachine(self.bench.settings)
             machine.device = str(self.ui.deviceSelector.itemData(self.ui.deviceSelector.currentIndex) or "auto")
-            writeMachine(self.bench.settings, machine)
+            keepMachine(self.bench.settings, machine)
 
     def _fillModels(self) -> None:
         """List the models again, keeping the chosen one."""
         selector = self.ui.modelSelector
         chosen = self.chosenModel().reference if self.models else ""
         self._filling = True
+        self._modelChanges = self.bench.modelChanges
         self.models = list_models()
         selector.clear()
         for model in self.models:
@@ -202,27 +287,16 @@ class SegmentSection(Section):
         self._filling = False
 
 
-def _threshold(model: InstalledModel) -> float:
-    return float(getattr(model.card, "threshold", _DEFAULT_THRESHOLD))
+def _takesExtra(model: InstalledModel) -> bool:
+    return inputs.EXTRA in model.card.modalities
 
 
-def _requirePackages(machine: MachineSettings) -> None:
-    """An external Python has its own packages; in Slicer's own one the user is told what a click would install."""
-    plan = install.currentPlan()
-    if machine.python or plan.complete:
-        return
-    missing = ", ".join([*map(install.nameOf, plan.packages), *(["torch"] if plan.torch else [])])
-    raise install.InstallError(
-        _("The worker needs packages that are missing: {names}.").format(names=missing),
-        _('Click "Check and install..." under Computer.'),
-    )
-
-
-def _modelText(model: InstalledModel) -> str:
-    """What a model is, what an ensemble is made of, and what it must not be used for."""
-    members = [f"{member.reference} (weight {member.weight:g})" for member in model.card.members]
-    mean = [_("The mean of {members}.").format(members=", ".join(members))] if members else []
-    return "\n".join([f"{model.card.title} ({model.reference})", *mean, _("Not for:"), *model.card.not_for])
+def _extraNote(model: InstalledModel, extra: Any) -> str:
+    if extra is not None and not _takesExtra(model):
+        return _('The chosen model does not use "{name}".').format(name=extra.GetName())
+    if extra is None and _takesExtra(model):
+        return _("The chosen model also takes an MR; none is chosen under Study.")
+    return ""
 
 
 def _deviceText(device: dict[str, Any]) -> str:

@@ -1,0 +1,1 @@
+"""The Segment Editor effect "PET/CT Fusion", for use inside any Segment Editor."""
