@@ -1,4 +1,4 @@
-"""`petctfusion models`: list, show (or info), verify, add, remove, ensemble, catalogue, download; networks and cost."""
+"""`petctfusion models`: list, show, verify, add, remove, ensemble, catalogue, download, networks, cost, windows."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from petctfusion.cli import models_catalogue, models_cost, models_ensemble, models_networks
+from petctfusion.cli import models_catalogue, models_cost, models_ensemble, models_networks, models_windows
 from petctfusion.cli.command import Command
 from petctfusion.cli.exits import OK
 from petctfusion.cli.models_text import card_text, listed
+from petctfusion.cli.progress import ProgressDisplay
 from petctfusion.errors import BadInputError, ModelError
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(
         dest="action",
         required=True,
-        metavar="list|show|info|verify|add|remove|ensemble|catalogue|download|networks|cost",
+        metavar="list|show|info|verify|add|remove|ensemble|catalogue|download|networks|cost|windows",
     )
     _action(actions, "list", "name, network, modalities, origin and licence of every usable model")
     for name in ("show", "info"):
@@ -32,17 +33,18 @@ def configure(parser: argparse.ArgumentParser) -> None:
         card.add_argument("model", help="name, name@version or folder")
     verify = _action(actions, "verify", "check the weights against the card's sha256")
     verify.add_argument("model", nargs="?", help="name, name@version or folder (default: all)")
-    _configure_add(_action(actions, "add", "install a model folder: one of ours, of nnU-Net v2, or a MONAI bundle"))
+    _configure_add(_action(actions, "add", "install a model folder or zip: ours, of nnU-Net v2, or a MONAI bundle"))
     _action(actions, "remove", "remove one of your own models").add_argument("model", help="name or name@version")
     models_ensemble.configure(_action(actions, "ensemble", "join installed models: the mean of their probabilities"))
     models_catalogue.configure_list(_action(actions, "catalogue", "public weights that can be downloaded"))
     models_catalogue.configure_download(_action(actions, "download", "download and install one of the catalogue"))
     _action(actions, "networks", "every network that can be built: size, modalities, dimensions, paper")
     models_cost.configure(_action(actions, "cost", "parameters, multiply-accumulates, memory and seconds of a window"))
+    models_windows.configure(_action(actions, "windows", "where training moved the windows of a model's zero layers"))
 
 
 def _configure_add(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("folder", type=Path)
+    parser.add_argument("folder", type=Path, help="a folder, or a .zip that holds one")
     made_elsewhere = parser.add_argument_group("for models made elsewhere")
     made_elsewhere.add_argument("--name", help="the name to install it under (default: made from its data set's)")
     made_elsewhere.add_argument(
@@ -58,7 +60,7 @@ def run(args: argparse.Namespace) -> int:
     actions = {"list": _list, "show": _show, "info": _show, "verify": _verify, "add": _add, "remove": _remove}
     actions |= {"catalogue": models_catalogue.run_list, "download": models_catalogue.run_download}
     actions |= {"ensemble": models_ensemble.run}
-    actions |= {"networks": models_networks.run, "cost": models_cost.run}
+    actions |= {"networks": models_networks.run, "cost": models_cost.run, "windows": models_windows.run}
     return actions[args.action](args)
 
 
@@ -127,21 +129,35 @@ def _failure(model: InstalledModel) -> ModelError | None:
 
 
 def _add(args: argparse.Namespace) -> int:
+    from petctfusion.models.unpacked import unpacked_model
+
+    if not args.folder.is_file():
+        return _add_folder(args, args.folder)
+    with ProgressDisplay() as display:
+
+        def report(done: int, total: int) -> None:
+            display.update(done // 10**6, total // 10**6, "unpack")
+
+        with unpacked_model(args.folder, report) as folder:
+            return _add_folder(args, folder)
+
+
+def _add_folder(args: argparse.Namespace, folder: Path) -> int:
     from petctfusion.models import add_model
     from petctfusion.models.foreign import ForeignChoices, foreign_kind
 
-    if foreign_kind(args.folder) is None:
+    if foreign_kind(folder) is None:
         if args.name or args.channels or args.folds:
             raise BadInputError(
                 f"{args.folder} holds no model made elsewhere; --name, --channels and --folds do not apply.",
                 "Leave them out, or choose a result folder of nnU-Net v2 or a MONAI bundle.",
             )
-        model = add_model(args.folder)
+        model = add_model(folder)
     else:
         from petctfusion.inference.foreign import add_foreign
 
         channels, folds = (tuple(values) if values else None for values in (args.channels, args.folds))
-        model = add_foreign(args.folder, ForeignChoices(args.name, channels, folds))
+        model = add_foreign(folder, ForeignChoices(args.name, channels, folds))
     if args.json:
         print(json.dumps(_summary(model)))
         return OK

@@ -26,6 +26,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "cohort", "whole bodies around real organ maps, split by person, as `petctfusion train --kind csv` reads them"
     )
     cohort.add_argument("--cohort", type=int, metavar="N", help="make N phantoms; a second start makes what is missing")
+    cohort.add_argument(
+        "--breathing",
+        choices=("gtv", "igtv"),
+        help="lung tumours instead: gtv at rest, igtv as they move (average CT, blurred PET, union of the phases)",
+    )
+    cohort.add_argument("--chest", type=Path, metavar="FILE", help="with --breathing: a real chest CT that breathes")
+    cohort.add_argument("--lungs", type=Path, metavar="FILE", help="mask of the lungs of --chest")
     cohort.add_argument("--maps", type=Path, metavar="DIR", help="folder of organ label maps, one a person")
     cohort.add_argument(
         "--negatives", type=float, default=0.25, metavar="SHARE", help="share without lesions (default: 0.25)"

@@ -10,25 +10,30 @@ import time
 from petctfusion.cli.command import UsageError
 from petctfusion.cli.exits import OK
 from petctfusion.cli.progress import ProgressDisplay
+from petctfusion.phantom.breathing_cohort import BreathingSettings, make_breathing_cohort
 from petctfusion.phantom.cohort import CohortSettings, make_cohort
 
 
 def make_all(args: argparse.Namespace) -> int:
     """Makes what is missing, prints the counts and the table's path."""
-    if args.maps is None:
-        raise UsageError("A cohort needs organ maps to be drawn around.", "Add --maps DIR.")
+    _require_one_base(args)
     if args.anatomy is not None or args.measure or args.view != "whole-body":
         raise UsageError("--anatomy, --measure and --view are for a single phantom.", "Leave them out.")
     if args.jobs < 1:
         raise UsageError(f"--jobs is {args.jobs}.", "Give 1 or more.")
-    settings = CohortSettings(args.cohort, args.seed, args.negatives)
     started = time.monotonic()
     with ProgressDisplay() as display:
 
         def report(done: int, total: int) -> None:
             display.update(done, total, "simulate", (time.monotonic() - started) * (total - done) / done)
 
-        cohort = make_cohort(args.maps, args.output, settings, args.jobs, report)
+        if args.breathing is None:
+            settings = CohortSettings(args.cohort, args.seed, args.negatives)
+            cohort = make_cohort(args.maps, args.output, settings, args.jobs, report)
+        else:
+            scan = None if args.chest is None else (args.chest, args.lungs)
+            breathing = BreathingSettings(args.breathing, args.cohort, args.seed, scan)
+            cohort = make_breathing_cohort(args.output, breathing, args.jobs, report)
     for one in cohort.skipped:
         print(f"warning: {one}", file=sys.stderr)
     if args.json:
@@ -37,3 +42,15 @@ def make_all(args: argparse.Namespace) -> int:
     else:
         print("\n".join([*cohort.lines, str(cohort.table)]))
     return OK
+
+
+def _require_one_base(args: argparse.Namespace) -> None:
+    if args.breathing is None:
+        if args.maps is None:
+            raise UsageError("A cohort needs organ maps to be drawn around.", "Add --maps DIR, or --breathing.")
+        if args.chest is not None or args.lungs is not None:
+            raise UsageError("--chest and --lungs are for a cohort that breathes.", "Add --breathing igtv.")
+    elif args.maps is not None:
+        raise UsageError("A cohort that breathes takes no organ maps.", "Leave out --maps.")
+    elif (args.chest is None) != (args.lungs is None):
+        raise UsageError("--chest and --lungs belong together.", "Give both, or none.")

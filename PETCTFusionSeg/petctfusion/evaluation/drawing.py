@@ -145,12 +145,21 @@ class Chart:
 
     def svg(self) -> str:
         """The whole picture; its title is its name for a screen reader."""
-        name = escape(self.title, quote=True)
-        heading = f'<text x="{self.left}" y="16" font-weight="600" fill="{INK}">{name}</text>'
-        return (
-            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {self.width} {self.height}" role="img" '
-            f'aria-label="{name}">{heading}{"".join(self.marks)}</svg>'
-        )
+        return stacked(self.title, [self])
+
+
+def stacked(title: str, charts: Sequence[Chart]) -> str:
+    """One SVG of several charts, one below the other; `title` is its name for a screen reader."""
+    parts, top = [], 0
+    for chart in charts:
+        heading = f'<text x="{chart.left}" y="16" font-weight="600" fill="{INK}">{escape(chart.title)}</text>'
+        inside = heading + "".join(chart.marks)
+        parts.append(f'<g transform="translate(0 {top})">{inside}</g>' if top else inside)
+        top += chart.height
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {max(chart.width for chart in charts)} {top}" '
+        f'role="img" aria-label="{escape(title, quote=True)}">{"".join(parts)}</svg>'
+    )
 
 
 def _round_step(step: float) -> float:

@@ -43,7 +43,8 @@ class AnatomyGuidedFusion(nn.Module):
     `modalities`: the anatomical one first. `deep_supervision` adds heads at levels 2 and 3 (used in training only).
     `zero_layer`: the reading, see above; "residual" belongs to intermediate fusion and has fixed windows in front.
     `zero_width`: channels of layer 0 (default: the first width); `bottleneck_convolutions`: 1 or 2, in intermediate
-    fusion (with 8 and 1: 3.41 M parameters, with `BASE_WIDTHS` 13.6 M).
+    fusion (with 8 and 1: 3.41 M parameters, with `BASE_WIDTHS` 13.6 M). `clicks`: two more channels may follow the
+    modalities, the blobs of foreground and background clicks; they are added to layer 0 of the second modality.
     """
 
     def __init__(
@@ -58,6 +59,7 @@ class AnatomyGuidedFusion(nn.Module):
         zero_layer: ZeroReading = "windows",
         zero_width: int | None = None,
         bottleneck_convolutions: int = 2,
+        clicks: bool = False,
     ) -> None:
         super().__init__()
         zero_width = widths[0] if zero_width is None else zero_width
@@ -77,6 +79,13 @@ class AnatomyGuidedFusion(nn.Module):
         else:
             self.body = _LateFusion(spatial_dims, zero_width, widths, levels)
         self.heads = nn.ModuleList([convolution(spatial_dims, widths[i], classes, kernel=1) for i in range(levels)])
+        # Last, so that the same seed begins with the same weights as without clicks.
+        self.click_layer = _click_layer(spatial_dims, zero_width) if clicks else None
+
+    @property
+    def takes_clicks(self) -> bool:
+        """Whether two channels of clicks may follow the modalities."""
+        return self.click_layer is not None
 
     def physical_parameters(self) -> list[nn.Parameter]:
         """Parameters of the zero layers in physical units (no weight decay, lower learning rate)."""
@@ -87,7 +96,10 @@ class AnatomyGuidedFusion(nn.Module):
         return [layer.windows() for layer in self.zero_layers]  # type: ignore[operator]
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """`(B, 2, *spatial)` in HU and SUV to logits `(B, classes, *spatial)`; spatial sizes divisible by `divisor`."""
+        """`(B, 2, *spatial)` in HU and SUV to logits `(B, classes, *spatial)`; spatial sizes divisible by `divisor`.
+
+        With clicks the input may have 4 channels; without them it is as if nobody had clicked, to the last bit.
+        """
         logits: torch.Tensor = self.heads[0](self._decoded(x)[0])
         return logits
 
@@ -96,12 +108,22 @@ class AnatomyGuidedFusion(nn.Module):
         return [head(feature) for head, feature in zip(self.heads, self._decoded(x), strict=False)]
 
     def _decoded(self, x: torch.Tensor) -> list[torch.Tensor]:
-        if x.shape[1] != len(self.modalities):
+        has_clicks = self.click_layer is not None and x.shape[1] == 4
+        if x.shape[1] != len(self.modalities) and not has_clicks:
             raise ValueError(f"the input must have 2 channels, {' and '.join(self.modalities)}, got {x.shape[1]}")
         require_divisible(x, (self.divisor,) * self.spatial_dims)
         normalised = [layer(x[:, i : i + 1]) for i, layer in enumerate(self.zero_layers)]
+        if self.click_layer is not None and has_clicks:
+            normalised[1] = normalised[1] + self.click_layer(x[:, 2:])
         decoded: list[torch.Tensor] = self.body(normalised)
         return decoded
+
+
+def _click_layer(spatial_dims: SpatialDims, outputs: int) -> nn.Module:
+    """Zero at first, and without bias: a network that was trained without clicks is unchanged by it."""
+    layer = convolution(spatial_dims, 2, outputs, bias=False)
+    nn.init.zeros_(next(layer.parameters()))
+    return layer
 
 
 def _check(

@@ -16,8 +16,8 @@ from petctfusion.training.recipe import Recipe
 from petctfusion.training.settings import is_required
 from petctfusion.volumes.writing import output_error
 
-# What may change between two sittings: it decides no weight.
-_FREE = ("title", "checkpoint_every", "about")
+# What may change between two sittings: it decides no weight. Of initial weights the content counts, not the place.
+_FREE = ("title", "checkpoint_every", "about", "initial")
 
 
 def write_checkpoint(path: Path, state: dict[str, Any]) -> None:
@@ -39,8 +39,11 @@ def write_checkpoint(path: Path, state: dict[str, Any]) -> None:
         ) from error
 
 
-def read_checkpoint(path: Path, recipe: Recipe, patients: list[str], device: str) -> dict[str, Any]:
-    """The state at `path`. Raises `BadInputError` for a damaged file and for another run's, naming what differs."""
+def read_checkpoint(path: Path, recipe: Recipe, patients: list[str], initial: str, device: str) -> dict[str, Any]:
+    """The state at `path`; `initial`: sha256 of what the run began with.
+
+    Raises `BadInputError` for a damaged file and for another run's, naming what differs.
+    """
     try:
         state: dict[str, Any] = torch.load(path, map_location=device, weights_only=True)
         kept, learnt_from = state["recipe"], state["patients"]
@@ -52,7 +55,7 @@ def read_checkpoint(path: Path, recipe: Recipe, patients: list[str], device: str
         raise BadInputError(
             f"The checkpoint {path} cannot be read ({_first_line(error)}).", "Delete it, or choose another --output."
         ) from error
-    for name, was, now in _differences(kept, recipe):
+    for name, was, now in differences(kept, recipe):
         raise BadInputError(
             f"{path.parent} holds a run with {name} = {was}; this recipe has {now}.",
             "Choose another --output, or continue with the recipe of that run.",
@@ -62,6 +65,11 @@ def read_checkpoint(path: Path, recipe: Recipe, patients: list[str], device: str
         raise BadInputError(
             f"{path.parent} holds a run with other patients ({', '.join(other[:3]) or 'in another order'}).",
             "Choose another --output, or give the data of that run.",
+        )
+    if state.get("initial", "") != initial:
+        raise BadInputError(
+            f"{path.parent} holds a run that began with other weights.",
+            "Choose another --output, or give as initial what that run began with.",
         )
     return state
 
@@ -73,8 +81,12 @@ def identity(recipe: Recipe) -> dict[str, Any]:
     return plain
 
 
-def _differences(kept: dict[str, Any], recipe: Recipe) -> list[tuple[str, str, str]]:
-    """Name, then and now of what differs, the network first. What a later version added counts as its default then."""
+def differences(kept: dict[str, Any], recipe: Recipe) -> list[tuple[str, str, str]]:
+    """Name, then and now of what differs between a recipe's plain values and `recipe`, the network first.
+
+    What a later version added counts as its default then.
+    """
+    kept = {name: value for name, value in kept.items() if name not in _FREE}
     required = {f.name: getattr(recipe, f.name) for f in dataclasses.fields(recipe) if is_required(f)}
     defaults = {name: value for name, value in identity(Recipe(**required)).items() if name not in required}
     then, now = {**_flat(defaults), **_flat(kept)}, _flat(identity(recipe))

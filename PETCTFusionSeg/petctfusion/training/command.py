@@ -39,7 +39,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Train, calibrate on the tuning patients, write the model folder; prints its weights' sha256."""
+    """Train, calibrate on the tuning patients, write the model folder; prints its weights' sha256.
+
+    A recipe with [pretraining] ends with its encoders and what they have learned.
+    """
     # Read when torch is loaded: a thread that spins while it waits takes a core from its neighbours, drawing included.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     from petctfusion.training.recipe import read_recipe, recipe_names
@@ -70,14 +73,16 @@ def run(args: argparse.Namespace) -> int:
         with TrainingDisplay() as display:
             outcome = train_model(recipe, data, settings, display.update, display.say)
         if os.environ.get("RANK", "0") == "0":
-            _tell(outcome.sha256, outcome.model_folder)
+            _tell(outcome.sha256, outcome.model_folder, outcome.encoder)
     return 0
 
 
-def _tell(sha256: str, model: Path | None) -> None:
+def _tell(sha256: str, model: Path | None, encoder: Path | None) -> None:
     print(f"weights sha256 {sha256}", flush=True)  # noqa: T201
     if model is not None:
         print(f"model {model}", flush=True)  # noqa: T201
+    if encoder is not None:
+        print(f"encoder {encoder}", flush=True)  # noqa: T201
 
 
 def _folds(args: argparse.Namespace) -> list[int | None]:

@@ -14,11 +14,12 @@ from safetensors.torch import save, save_file
 
 from petctfusion.errors import OutputError
 from petctfusion.inference import SegmentOptions, load_model
-from petctfusion.models import Code, LabelSpec, ModelCard, Terminology, Training, Weights, write_card
+from petctfusion.models import ClickGuidance, Code, LabelSpec, ModelCard, Terminology, Training, Weights, write_card
 from petctfusion.networks import build
 from petctfusion.training.calibration import Choice, calibrate, choose
 from petctfusion.training.card_texts import LARGEST_ONLY, card_texts
 from petctfusion.training.datasets.patient import Patient
+from petctfusion.training.initial import Initial
 from petctfusion.training.material import TrainingData
 from petctfusion.training.optimiser import network_arguments
 from petctfusion.training.provenance import current_commit
@@ -51,7 +52,8 @@ def weights_sha256(weights: dict[str, torch.Tensor]) -> str:
 class Cohort:
     """The data set of a run, the names of those it learnt from, and the patients its settings are chosen on.
 
-    `threads`: of the run, as they decide the last bits of the weights.
+    `threads`: of the run, as they decide the last bits of the weights. `initial`: what it began with.
+    `command`: what made it, where that is no `petctfusion train`.
     """
 
     data: TrainingData
@@ -59,6 +61,8 @@ class Cohort:
     chosen_on: tuple[Patient, ...]
     one_lesion_each: bool
     threads: int = DEFAULT_THREADS
+    initial: Initial | None = None
+    command: str = ""
 
 
 def export_model(
@@ -142,6 +146,9 @@ def _card(recipe: Recipe, arguments: dict[str, object], cohort: Cohort, version:
     if data.kind != "sts":
         options = f" --kind {data.kind}" + (f" --label {data.label}" if data.label else "") + options
     threads = "" if cohort.threads == DEFAULT_THREADS else f" --threads {cohort.threads}"
+    command = f"petctfusion train {recipe.name.replace('-', '_')}{options} --seed {recipe.seed}{threads}"
+    begun = "" if cohort.initial is None else f"; begun with {cohort.initial}, sha256 {cohort.initial.sha256}"
+    seen = () if cohort.initial is None else cohort.initial.patients
     return ModelCard(
         name=recipe.name + fold,
         version=version,
@@ -156,11 +163,11 @@ def _card(recipe: Recipe, arguments: dict[str, object], cohort: Cohort, version:
         labels=(TUMOUR,),
         weights=weights,
         training=Training(
-            data=texts.data,
+            data=texts.data + begun,
             licence=texts.licence,
             attribution=texts.attribution,
-            patients=cohort.learnt_from,
-            command=f"petctfusion train {recipe.name.replace('-', '_')}{options} --seed {recipe.seed}{threads}",
+            patients=tuple(dict.fromkeys((*cohort.learnt_from, *seen))),
+            command=cohort.command or command,
             commit=current_commit() or "",
             seed=recipe.seed,
         ),
@@ -168,6 +175,7 @@ def _card(recipe: Recipe, arguments: dict[str, object], cohort: Cohort, version:
         not_for=texts.not_for,
         flips=tuple(axis for axis in FLIPS if axis in recipe.augmentation.flip_axes),
         overlap=OVERLAP,
+        clicks=None if recipe.clicks is None else ClickGuidance(recipe.clicks.radius_mm),
     )
 
 

@@ -13,6 +13,7 @@ from petctfusion.networks import build
 from petctfusion.networks.entries import ENTRIES
 from petctfusion.networks.registry import network_entry
 from petctfusion.networks.weight_decay import decays
+from petctfusion.training.pretraining.network import pretraining_network
 from petctfusion.training.recipe import Recipe
 from petctfusion.training.settings import did_you_mean
 
@@ -22,6 +23,10 @@ def network_arguments(recipe: Recipe) -> dict[str, Any]:
     if recipe.network not in (ids := [entry.id for entry in ENTRIES]):
         raise BadInputError(f"There is no network named {recipe.network!r}.", did_you_mean(recipe.network, ids))
     known = inspect.signature(network_entry(recipe.network).builder()).parameters
+    if recipe.clicks is not None and "clicks" not in known:
+        raise BadInputError(f"{recipe.network} takes no clicks.", "Take [clicks] out of the recipe.")
+    if recipe.arguments.get("clicks", recipe.clicks is not None) is not (recipe.clicks is not None):
+        raise BadInputError("clicks in [arguments] goes with a table [clicks].", "Leave clicks out of [arguments].")
     unknown = sorted(set(recipe.arguments) - set(known))
     if unknown:
         raise BadInputError(f"{recipe.network} takes no argument {unknown[0]!r}.", did_you_mean(unknown[0], known))
@@ -31,17 +36,21 @@ def network_arguments(recipe: Recipe) -> dict[str, Any]:
             f"[arguments] names the modalities {', '.join(stated)}, [clip] {', '.join(recipe.modalities)}.",
             "Name the same ones in the same order, or leave them out of [arguments].",
         )
-    return {**recipe.arguments, "modalities": list(recipe.modalities)}
+    guided = {} if recipe.clicks is None else {"clicks": True}
+    return {**recipe.arguments, **guided, "modalities": list(recipe.modalities)}
 
 
 def network_of(recipe: Recipe) -> nn.Module:
     """The network with random weights. Raises `BadInputError` when it cannot be built or does not take `patch`."""
-    arguments = network_arguments(recipe)
     try:
-        network = build(recipe.network, **arguments)
+        if recipe.pretraining is not None:
+            network = pretraining_network(recipe)
+        else:
+            network = build(recipe.network, **network_arguments(recipe))
     except (TypeError, ValueError) as error:
+        tables = "[arguments]" if recipe.pretraining is None else "[arguments] or [pretraining]"
         raise BadInputError(
-            f"The network {recipe.network} cannot be built as the recipe says: {error}.", "Correct [arguments]."
+            f"The network {recipe.network} cannot be built as the recipe says: {error}.", f"Correct {tables}."
         ) from error
     stated: Any = getattr(network, "divisor", 1)
     each = (stated,) * 3 if isinstance(stated, int) else tuple(stated)

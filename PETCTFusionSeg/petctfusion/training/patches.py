@@ -19,21 +19,27 @@ from petctfusion.training.augmentation.geometry import sampling_points
 from petctfusion.training.augmentation.intensity import changed
 from petctfusion.training.augmentation.misregistration import misregistered
 from petctfusion.training.cases import AIR, Case
+from petctfusion.training.click_settings import ClickSettings
+from petctfusion.training.simulated_clicks import simulated_clicks
 
 
 @dataclass(frozen=True)
 class PatchSettings:
-    """How patches are drawn and changed. `optional` modalities are those that dropout may take away."""
+    """How patches are drawn and changed. `optional` modalities are those that dropout may take away.
+
+    With `clicks` two channels of simulated clicks follow the modalities.
+    """
 
     patch: tuple[int, int, int]
     modalities: tuple[str, ...] = ("CT", "PET")
     augmentation: Augmentation = field(default_factory=Augmentation)
     optional: tuple[str, ...] = ()
+    clicks: ClickSettings | None = None
 
 
 @dataclass(frozen=True)
 class Patch:
-    """Image (M, z, y, x) in HU and SUV, contour share (1, z, y, x)."""
+    """Image (M, z, y, x) in HU and SUV, with blobs of clicks (M + 2, z, y, x); contour share (1, z, y, x)."""
 
     image: torch.Tensor
     target: torch.Tensor
@@ -57,6 +63,10 @@ def draw_patch(case: Case, settings: PatchSettings, rng: np.random.Generator) ->
     image = torch.stack(channels)
     image = without_one(image, settings.modalities, settings.optional, change.modality_dropout_probability, rng)
     target = _sample(case.contour, points) * _inside(points, window)
+    if settings.clicks is not None:
+        # Last, so that the patch itself is the one that would be drawn without clicks.
+        pet = image[settings.modalities.index("PET")] if "PET" in settings.modalities else None
+        image = torch.cat([image, simulated_clicks(target, pet, spacing, settings.clicks, rng)])
     return Patch(image, target[None])
 
 

@@ -51,10 +51,7 @@ class TrainingDisplay:
             left = (progress.steps - progress.step) * self._seconds / 60
             self.say(f"step {progress.step}/{progress.steps} {self._numbers(progress)}, about {left:.0f} min left")
         if progress.score is not None:
-            self.say(
-                f"step {progress.step}: tuning Dice {progress.score.as_is:.3f} as is, "
-                f"{progress.score.recropped:.3f} re-cropped"
-            )
+            self.say(f"step {progress.step}: {progress.score}")
 
     def say(self, line: str) -> None:
         """A line beside the bar."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sys
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,15 +10,12 @@ from typing import Any
 from petctfusion.errors import BadInputError
 from petctfusion.training.about import About
 from petctfusion.training.augmentation import Augmentation
+from petctfusion.training.click_settings import ClickSettings
 from petctfusion.training.loss_settings import LossSettings
 from petctfusion.training.objective_settings import ObjectiveSettings
+from petctfusion.training.pretraining_settings import PretrainingSettings
 from petctfusion.training.schedules import require_schedule
-from petctfusion.training.settings import did_you_mean, read_table
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
+from petctfusion.training.settings import did_you_mean, read_table, read_toml, toml_names
 
 _RECIPES = Path(__file__).parent / "recipes"
 KEEP = ("last", "best")
@@ -31,7 +28,10 @@ class Recipe:
 
     `patience_scores`: training ends after so many tuning scores in a row without a better one, 0 for never. `keep`: the
     averaged weights of the "last" step or of the "best" tuning score. `precision` of the network's forward and backward
-    pass: "float32", "bfloat16", or "auto", which is bfloat16 where the hardware has it.
+    pass: "float32", "bfloat16", or "auto", which is bfloat16 where the hardware has it. `pretraining`: this is no
+    segmentation, but the pre-training of its encoders. `initial`: what the weights begin as instead of random ones, a
+    file of pre-trained encoders or a model by name or folder, "" for none. `clicks`: the network learns to be guided by
+    clicks, which are simulated.
     """
 
     name: str
@@ -57,6 +57,9 @@ class Recipe:
     patience_scores: int = 0
     keep: str = "last"
     precision: str = "float32"
+    initial: str = ""
+    pretraining: PretrainingSettings | None = None
+    clicks: ClickSettings | None = None
     about: About = field(default_factory=About)
     loss: LossSettings = field(default_factory=LossSettings)
     objective: ObjectiveSettings = field(default_factory=ObjectiveSettings)
@@ -74,6 +77,10 @@ class Recipe:
                 raise BadInputError(f"{name} = {getattr(self, name)} must be 1 or more.", "Correct the recipe.")
         if self.patience_scores < 0:
             raise BadInputError("patience_scores must be 0 or more.", "0 trains to the last step.")
+        if self.pretraining is not None:
+            self._require_no_contour()
+            if self.clicks is not None:
+                raise BadInputError("A pre-training has no clicks.", "Take [clicks] out of the recipe.")
         if not self.clip:
             raise BadInputError("The recipe names no modality.", "Give each its limits in [clip], in order.")
 
@@ -82,26 +89,34 @@ class Recipe:
         """Modalities in the network's order."""
         return tuple(self.clip)
 
+    def _require_no_contour(self) -> None:
+        change = self.augmentation
+        if change.foreground_probability > 0 or change.uncropped_probability < 1:
+            raise BadInputError(
+                "A pre-training sees no contour, and its patches are to be drawn around one.",
+                "Set foreground_probability = 0 and uncropped_probability = 1 in [augmentation].",
+            )
 
-def read_recipe(name_or_path: str, **overrides: Any) -> Recipe:
-    """A recipe of the package by name, or a TOML file; `overrides` replace single values. Raises `BadInputError`."""
-    path = Path(name_or_path)
-    if path.suffix != ".toml":
-        path = _RECIPES / f"{name_or_path}.toml"
-    try:
-        values = tomllib.loads(path.read_text())
-    except FileNotFoundError:
-        known = ", ".join(recipe_names())
-        raise BadInputError(f"There is no recipe {name_or_path!r}.", f"Known: {known}; or give a TOML file.") from None
-    except (OSError, tomllib.TOMLDecodeError) as error:
-        raise BadInputError(f"The recipe {path} cannot be read: {error}.", "Correct the TOML file.") from error
-    return _recipe(path, {**values, **{key: value for key, value in overrides.items() if value is not None}})
+
+def read_recipe(name_or_path: str, changes: Mapping[str, Any] | None = None, **overrides: Any) -> Recipe:
+    """A recipe of the package by name, or a TOML file. Raises `BadInputError`.
+
+    `changes` are laid over it key by key, tables too; `overrides` replace single values, None replaces nothing.
+    """
+    path, values = read_toml(name_or_path, _RECIPES, "recipe")
+    values = _merged(values, changes or {})
+    replaced = {key: value for key, value in overrides.items() if value is not None}
+    return read_table(Recipe, {**values, **replaced}, f"The recipe {path.name}")
 
 
 def recipe_names() -> list[str]:
     """Names of the recipes in the package."""
-    return sorted(path.stem for path in _RECIPES.glob("*.toml"))
+    return toml_names(_RECIPES)
 
 
-def _recipe(path: Path, values: dict[str, Any]) -> Recipe:
-    return read_table(Recipe, values, f"The recipe {path.name}")
+def _merged(values: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(values)
+    for key, value in changes.items():
+        before = merged.get(key)
+        merged[key] = _merged(before, value) if isinstance(before, dict) and isinstance(value, Mapping) else value
+    return merged

@@ -19,6 +19,7 @@ from petctfusion.training.distributed import Team, connected, team_here
 from petctfusion.training.export import DEFAULT_THREADS, Cohort, export_model, weights_sha256
 from petctfusion.training.material import Material, TrainingData, choose_patients
 from petctfusion.training.preprocessed import Preparation, prepare
+from petctfusion.training.pretraining.export import export_encoder
 from petctfusion.training.recipe import Recipe
 from petctfusion.training.trainer import Report, Trainer
 
@@ -34,6 +35,7 @@ class RunSettings:
 
     `folder`: checkpoint, logs, continued if they exist. `model_folder`: default folder/model. `cache`: prepared cases,
     default folder/cache. `jobs`: patients prepared at a time. `stop_at`: the step to stop at, without a model.
+    `command`: what the model's card says it was made by, where that is no `petctfusion train`.
     """
 
     folder: Path
@@ -44,25 +46,30 @@ class RunSettings:
     jobs: int = 2
     cache: Path | None = None
     stop_at: int | None = None
+    command: str = ""
 
 
 @dataclass(frozen=True)
 class TrainingOutcome:
-    """sha256 of the weights, the model folder unless the run was stopped before its end, steps and their seconds.
+    """sha256 of the weights, what was written unless the run was stopped before its end, steps and their seconds.
 
-    `seconds` are those of the training steps alone, summed over all sittings.
+    A pre-training leaves no model but a file of encoders. `seconds` are those of the training steps alone, summed over
+    all sittings.
     """
 
     sha256: str
     model_folder: Path | None
     steps: int
     seconds: float
+    encoder: Path | None = None
 
 
 def train_model(
     recipe: Recipe, data: TrainingData, run: RunSettings, report: Report, say: Callable[[str], None]
 ) -> TrainingOutcome:
     """Train `recipe` on a data set, choose threshold and smallest lesion on its tuning patients, write the model.
+
+    A recipe with [pretraining] ends with the encoders instead.
 
     A run that exists in `run.folder` is continued. Under `torchrun` all its processes share the work; the first one
     writes, scores and reports. Raises `BadInputError` for a recipe, data set or checkpoint that cannot be used,
@@ -97,6 +104,9 @@ def _outcome(
         return TrainingOutcome(weights_sha256(weights), None, trainer.step, trainer.seconds)
     if trainer.watch.keeps_weights and trainer.watch.weights is not None:
         say(f"keeping the weights of step {trainer.watch.best_step}, the best tuning score")
+    if trainer.recipe.pretraining is not None:
+        encoder = export_encoder(trainer, weights, run.folder, say)
+        return TrainingOutcome(weights_sha256(weights), None, trainer.step, trainer.seconds, encoder)
     folder = run.model_folder or run.folder / "model"
     usable = {case.name for case in trainer.tune}
     cohort = Cohort(
@@ -105,6 +115,8 @@ def _outcome(
         tuple(patient for patient in material.tune if patient.name in usable),
         _one_lesion_each(trainer.train),
         run.threads,
+        trainer.initial,
+        run.command,
     )
     sha256 = export_model(trainer.recipe, weights, cohort, folder, run.version, say)
     return TrainingOutcome(sha256, folder, trainer.step, trainer.seconds)

@@ -4,14 +4,43 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import sys
 import types
 import typing
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any, TypeVar
 
 from petctfusion.errors import BadInputError
 
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
 Settings = TypeVar("Settings")
+
+
+def read_toml(name_or_path: str, folder: Path, what: str) -> tuple[Path, dict[str, Any]]:
+    """Path and values of a TOML file: one of `folder` by its name, or any by its path.
+
+    `what` names its kind in a message. Raises `BadInputError`.
+    """
+    path = Path(name_or_path)
+    if path.suffix != ".toml":
+        path = folder / f"{name_or_path}.toml"
+    try:
+        return path, tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        known = ", ".join(toml_names(folder))
+        raise BadInputError(f"There is no {what} {name_or_path!r}.", f"Known: {known}; or give a TOML file.") from None
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise BadInputError(f"The {what} {path} cannot be read: {error}.", "Correct the TOML file.") from error
+
+
+def toml_names(folder: Path) -> list[str]:
+    """Names of the TOML files of the package in `folder`."""
+    return sorted(path.stem for path in folder.glob("*.toml"))
 
 
 def read_table(kind: type[Settings], values: Mapping[str, Any], where: str) -> Settings:
@@ -44,6 +73,8 @@ def is_required(f: dataclasses.Field[Any]) -> bool:
 
 
 def _converted(hint: Any, value: Any, where: str, name: str) -> Any:
+    # A table that may be missing.
+    hint = next((part for part in typing.get_args(hint) if dataclasses.is_dataclass(part)), hint)
     if dataclasses.is_dataclass(hint):
         if isinstance(value, typing.cast("type[Any]", hint)):
             return value

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import torch
@@ -18,20 +19,23 @@ from torch import nn
 
 from petctfusion.errors import BadInputError, OutOfMemoryError
 from petctfusion.inference.memory_ladder import is_out_of_memory
+from petctfusion.networks.anatomy_prompted import MaskedReconstruction
 from petctfusion.training.augmentation.fitness import require_fit
 from petctfusion.training.cases import Case
 from petctfusion.training.checkpoint import identity, read_checkpoint, write_checkpoint
 from petctfusion.training.distributed import ObjectiveModule, Team, shared
 from petctfusion.training.feed import Feed
+from petctfusion.training.initial import Initial, begin_with
 from petctfusion.training.logs import STEPS, TUNING, RunLogs
 from petctfusion.training.losses import soft_dice_loss
 from petctfusion.training.objectives import objective_for
 from petctfusion.training.optimiser import adam, channels_last, network_of
 from petctfusion.training.patches import Patch, PatchSettings, draw_patch
 from petctfusion.training.precision import autocast, uses_bfloat16
+from petctfusion.training.pretraining.score import score_pretraining
 from petctfusion.training.recipe import Recipe
 from petctfusion.training.schedules import rate_factor
-from petctfusion.training.tuning import TuningScore, score_cases
+from petctfusion.training.tuning import Score, score_cases
 from petctfusion.training.watch import TuningWatch
 
 Report = Callable[["TrainingProgress"], None]
@@ -54,7 +58,7 @@ class TrainingProgress:
     seconds_per_step: float
     batch: int = 1
     dice: float | None = None
-    score: TuningScore | None = None
+    score: Score | None = None
     skipped: int = 0
 
 
@@ -85,11 +89,15 @@ class Trainer:
         self._indices = self.team.share(recipe.batch)
         torch.manual_seed(recipe.seed)
         self.network = channels_last(network_of(recipe).to(device))
+        self.initial: Initial | None = None
+        if recipe.initial:
+            aside = [case.name for case in tune]
+            self.initial = begin_with(recipe.initial, self.network, recipe.network, aside)
         self._flat = recipe.patch[0] == 1
         self._format = torch.channels_last if self._flat else torch.channels_last_3d
         require_fit(recipe.augmentation, self.network, recipe.modalities)
         optional = tuple(getattr(self.network, "optional_modalities", ()))
-        self.patches = PatchSettings(recipe.patch, recipe.modalities, recipe.augmentation, optional)
+        self.patches = PatchSettings(recipe.patch, recipe.modalities, recipe.augmentation, optional, recipe.clicks)
         self.average = torch.optim.swa_utils.AveragedModel(
             self.network,
             multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(recipe.ema_decay),  # type: ignore[no-untyped-call]
@@ -164,7 +172,8 @@ class Trainer:
             # Dropout too must not depend on what went before.
             torch.manual_seed(self.recipe.seed * 1_000_003 + self.step * self.team.size + self.team.rank)
             loss = self._learn(image, target)
-            wants_dice = self.team.is_first and (self.step + 1) % _DICE_EVERY == 0
+            has_dice = self.team.is_first and self.recipe.pretraining is None
+            wants_dice = has_dice and (self.step + 1) % _DICE_EVERY == 0
             return loss, self._dice(image, target) if wants_dice else None
         except (MemoryError, RuntimeError) as error:
             if not is_out_of_memory(error):
@@ -231,17 +240,24 @@ class Trainer:
         r = self.recipe
         return rate_factor(r.schedule, self.step, r.steps, r.warm_up_steps, r.polynomial_power)
 
-    def _score(self) -> TuningScore | None:
+    def tuning_score(self) -> Score:
+        """The averaged weights on the tuning patients."""
+        network, recipe = self.average.module, self.recipe
+        if recipe.pretraining is not None:
+            network = cast(MaskedReconstruction, network)
+            return score_pretraining(network, self.tune, recipe.patch, recipe.modalities, self.device)
+        return score_cases(network, self.tune, recipe.patch, recipe.modalities, self.device)
+
+    def _score(self) -> Score | None:
         """Scored by the first of the team; all of it ends when that one says so."""
         score = None
         if self.team.is_first:
-            recipe = self.recipe
-            score = score_cases(self.average.module, self.tune, recipe.patch, recipe.modalities, self.device)
+            score = self.tuning_score()
             self.watch.see(self.step, score.mean, self.averaged_weights())
         self._ended = self.team.as_the_first_says(self.watch.is_over, self.device)
         return score
 
-    def _log(self, logs: RunLogs, loss: float, dice: float | None, score: TuningScore | None) -> None:
+    def _log(self, logs: RunLogs, loss: float, dice: float | None, score: Score | None) -> None:
         rate = self._rate_factor()
         shown = "" if dice is None else f"{dice:.4f}"
         logs.row(STEPS, self.step, {"loss": f"{loss:.6f}", "lr": f"{rate:.6f}", "dice": shown})
@@ -250,13 +266,18 @@ class Trainer:
             points["batch/soft Dice"] = dice
         if score is not None:
             logs.row(TUNING, self.step, score.row())
-            points |= {"tuning/Dice as is": score.as_is, "tuning/Dice re-cropped": score.recropped}
+            points |= score.points()
         logs.points(self.step, points)
+
+    @property
+    def _initial_sha256(self) -> str:
+        return "" if self.initial is None else self.initial.sha256
 
     def _save(self) -> None:
         state = {
             "recipe": identity(self.recipe),
             "patients": [case.name for case in self.train],
+            "initial": self._initial_sha256,
             "step": self.step,
             "skipped": [self.skipped, self.skipped_in_a_row],
             "seconds": self.seconds,
@@ -268,7 +289,8 @@ class Trainer:
         write_checkpoint(self.checkpoint, state)
 
     def _resume(self) -> None:
-        state = read_checkpoint(self.checkpoint, self.recipe, [case.name for case in self.train], self.device)
+        patients = [case.name for case in self.train]
+        state = read_checkpoint(self.checkpoint, self.recipe, patients, self._initial_sha256, self.device)
         self.network.load_state_dict(state["network"])
         self.average.load_state_dict(state["average"])
         self.optimiser.load_state_dict(state["optimiser"])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,20 @@ from petctfusion.inference.sliding_window import predict_windows
 from petctfusion.training.cases import AIR, Case
 
 _MARGIN_SEED = 20
+
+
+class Score(Protocol):
+    """What a run is watched by; the text of it is a line for people."""
+
+    @property
+    def mean(self) -> float:
+        """Higher is better: what early stopping and the best weights go by."""
+
+    def row(self) -> dict[str, Any]:
+        """One CSV row."""
+
+    def points(self) -> dict[str, float]:
+        """Points of TensorBoard's curves."""
 
 
 @dataclass(frozen=True)
@@ -29,13 +43,20 @@ class TuningScore:
 
     @property
     def mean(self) -> float:
-        """Both crops count alike: what early stopping and the best weights go by."""
+        """Both crops count alike."""
         return (self.as_is + self.recropped) / 2
 
     def row(self) -> dict[str, Any]:
         """One CSV row."""
         patients = {name: f"{a:.4f}/{b:.4f}" for name, a, b in self.rows}
         return {"dice_as_is": f"{self.as_is:.4f}", "dice_recropped": f"{self.recropped:.4f}", **patients}
+
+    def points(self) -> dict[str, float]:
+        """Points of TensorBoard's curves."""
+        return {"tuning/Dice as is": self.as_is, "tuning/Dice re-cropped": self.recropped}
+
+    def __str__(self) -> str:
+        return f"tuning Dice {self.as_is:.3f} as is, {self.recropped:.3f} re-cropped"
 
 
 def score_cases(

@@ -1,4 +1,4 @@
-"""Signed-rank test and Holm's correction against hand-made examples and SciPy."""
+"""Signed-rank test, Holm's correction and paired bootstrap against hand-made examples and SciPy."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import wilcoxon
 
-from petctfusion.evaluation.paired import holm, signed_rank_p, smallest_signed_rank_p
+from petctfusion.evaluation.paired import holm, paired_bootstrap, signed_rank_p, smallest_signed_rank_p
 
 
 def test_holm_by_hand():
@@ -59,3 +59,33 @@ def test_many_patients_are_scipys():
     random = np.random.default_rng(0)
     first, second = random.random(40), random.random(40)
     assert signed_rank_p(first, second) == pytest.approx(wilcoxon(first, second).pvalue, rel=1e-6)
+
+
+def test_an_interval_of_paired_differences_by_counting_every_draw():
+    first, second = [0.9, 0.7, 0.8], [0.8, 0.7, 0.5]
+    # All 27 draws of the differences 0.1, 0 and 0.3: the lowest, three times 0, is 1 / 27 of them, more than 2.5 %.
+    low, high = paired_bootstrap(first, second)
+    assert (low, high) == (pytest.approx(0.0, abs=1e-12), pytest.approx(0.3))
+    assert paired_bootstrap(second, first) == (pytest.approx(-0.3), pytest.approx(0.0, abs=1e-12))
+
+
+def test_pairs_stay_together_however_far_the_patients_differ():
+    patients = [float(number) for number in range(20)]
+    low, high = paired_bootstrap([value + 0.5 for value in patients], patients)
+    assert (low, high) == (pytest.approx(0.5), pytest.approx(0.5))
+
+
+def test_many_draws_come_near_the_normal_interval_and_the_seed_decides_them():
+    differences = np.random.default_rng(1).normal(0.1, 1.0, 400)
+    low, high = paired_bootstrap(differences, np.zeros(400))
+    half = 1.96 * differences.std() / 20
+    assert low == pytest.approx(differences.mean() - half, abs=0.01)
+    assert high == pytest.approx(differences.mean() + half, abs=0.01)
+    assert paired_bootstrap(differences, np.zeros(400)) == (low, high)
+    assert paired_bootstrap(differences, np.zeros(400), seed=2) != (low, high)
+
+
+@pytest.mark.parametrize(("first", "second"), [([], []), ([1.0], [1.0, 2.0])])
+def test_what_is_no_pair_is_refused(first, second):
+    with pytest.raises(ValueError, match="same patients"):
+        paired_bootstrap(first, second)

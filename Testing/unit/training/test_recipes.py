@@ -9,7 +9,8 @@ from petctfusion.training.objectives import objective_for
 from petctfusion.training.optimiser import network_of
 from petctfusion.training.recipe import read_recipe, recipe_names
 
-SARCOMA = [name for name in recipe_names() if name.startswith("sts_")]
+# One that goes on from another's weights is no row of the comparison.
+SARCOMA = [name for name in recipe_names() if name.startswith("sts_") and not read_recipe(name).initial]
 SYSTEMS = {"anatomy_guided", "h2aseg", "anatomy_prompted", "slice_interaction", "dual_attention"}
 BASELINES = {"early_unet", "late_unet", "resenc_unet", "segresnet", "swin_unetr", "msam", "isanet"}
 # The coarsest head has the weight 0, as in nnU-Net.
@@ -46,6 +47,8 @@ def test_a_step_reaches_every_weight_and_the_file_stays_below_20_mb(name):
     objective = objective_for(recipe, network)
     patch = small_patch(recipe, network)
     image = torch.stack([torch.randn(1, *patch) * 400, torch.rand(1, *patch) * 10], dim=1)
+    if recipe.clicks is not None:
+        image = torch.cat([image, torch.rand(1, 2, *patch)], dim=1)
     target = torch.zeros(1, 1, *patch)
     target[..., : patch[1] // 2, : patch[2] // 2] = 1
     loss = objective(network.train(), image, target)

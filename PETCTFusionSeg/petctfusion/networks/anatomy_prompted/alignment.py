@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Literal
 
 import torch
@@ -46,26 +47,53 @@ def cosine_loss(first: torch.Tensor, second: torch.Tensor, content: torch.Tensor
     return (distance * content).sum() / content.sum().clamp(min=1)
 
 
-def retrieval_accuracy(
+@dataclass(frozen=True)
+class Retrieval:
+    """`asked` tokens a direction, how many found their partner from `first` to `second` and back, hits by guessing."""
+
+    asked: int
+    ahead: int
+    back: int
+    guessed: float
+
+    def __add__(self, other: Retrieval) -> Retrieval:
+        return Retrieval(
+            self.asked + other.asked, self.ahead + other.ahead, self.back + other.back, self.guessed + other.guessed
+        )
+
+    @property
+    def accuracy(self) -> float:
+        """The mean share of both directions; nan where nothing asked."""
+        return (self.ahead + self.back) / (2 * self.asked) if self.asked else float("nan")
+
+
+def retrieval(
     first: torch.Tensor, second: torch.Tensor, content: torch.Tensor, among: Literal["places", "scans"] = "places"
-) -> float:
-    """Share of tokens whose nearest token of the other modality is their own partner, mean of both directions.
+) -> Retrieval:
+    """Tokens whose nearest token of the other modality is their own partner.
 
     Arguments as in `contrastive_loss`; only places with content ask and are answers. "places": partners are sought
     among the places of the scan (chance 1 / places). Zero padding tells a convolution where in its window it is, and
     that alone can answer; "scans" seeks at one place of the window among all scans (chance 1 / scans), where only what
-    is seen there can. Without any place the answer is nan.
+    is seen there can.
     """
     if among == "scans":
         first, second, content = first.transpose(0, 1), second.transpose(0, 1), content.mT
     similarity = first.float() @ second.float().mT
-    right, asked = 0, 0
+    right = []
     for matrix in (similarity, similarity.mT):
         nearest = matrix.masked_fill(~content.unsqueeze(1), -torch.inf).argmax(dim=-1)
         hits = nearest == torch.arange(content.shape[1], device=content.device)
-        right += int((hits & content).sum())
-        asked += int(content.sum())
-    return right / asked if asked else float("nan")
+        right.append(int((hits & content).sum()))
+    # N places answer N questions: one right answer a scan by guessing, however many there are.
+    return Retrieval(int(content.sum()), right[0], right[1], float(content.any(dim=1).sum()))
+
+
+def retrieval_accuracy(
+    first: torch.Tensor, second: torch.Tensor, content: torch.Tensor, among: Literal["places", "scans"] = "places"
+) -> float:
+    """The mean share of both directions of `retrieval`; without any place it is nan."""
+    return retrieval(first, second, content, among).accuracy
 
 
 class Projection(nn.Module):

@@ -135,7 +135,10 @@ class MaskedReconstruction(nn.Module):
 
     def forward(self, x: torch.Tensor, generator: torch.Generator | None = None) -> PretrainingLosses:
         """`(B, 2, *spatial)` in HU and SUV to the losses; `generator` (CPU) draws what is hidden."""
-        result = self.reconstruct(x, generator)
+        return self.losses(x, self.reconstruct(x, generator))
+
+    def losses(self, x: torch.Tensor, result: Reconstruction) -> PretrainingLosses:
+        """Of `reconstruct(x)`."""
         reconstruction = {
             name: _hidden_error(*parts)
             for name, *parts in zip(self.modalities, result.predicted, result.target, result.hidden, strict=True)

@@ -14,9 +14,11 @@ _NORM: dict[int, type[nn.InstanceNorm2d] | type[nn.InstanceNorm3d]] = {2: nn.Ins
 _UPSAMPLING = {2: "bilinear", 3: "trilinear"}
 
 
-def convolution(spatial_dims: int, inputs: int, outputs: int, kernel: int = 3, stride: int = 1) -> nn.Module:
-    """A same-size (stride 1) convolution with bias; `kernel` is odd."""
-    return _CONV[spatial_dims](inputs, outputs, kernel, stride=stride, padding=kernel // 2)
+def convolution(
+    spatial_dims: int, inputs: int, outputs: int, kernel: int = 3, stride: int = 1, bias: bool = True
+) -> nn.Module:
+    """A same-size (stride 1) convolution; `kernel` is odd."""
+    return _CONV[spatial_dims](inputs, outputs, kernel, stride=stride, padding=kernel // 2, bias=bias)
 
 
 class ConvBlock(nn.Module):

@@ -26,6 +26,11 @@ OTHER_SCALE = 3.0
 _SMALLEST_WIDTH = 1e-3  # of the scale: 1 HU, 0.01 SUV
 
 
+def initial_windows(modality: str) -> tuple[tuple[float, float], ...]:
+    """(level, width) before training, in HU or SUV."""
+    return INITIAL_WINDOWS.get(modality, OTHER_WINDOWS)
+
+
 class ZeroLayer(nn.Module):
     """K learnable soft windows and a linear branch, mixed by a 1x1 convolution.
 
@@ -36,7 +41,7 @@ class ZeroLayer(nn.Module):
 
     def __init__(self, spatial_dims: int, modality: str, outputs: int) -> None:
         super().__init__()
-        windows = INITIAL_WINDOWS.get(modality, OTHER_WINDOWS)
+        windows = initial_windows(modality)
         self.scale = SCALE.get(modality, OTHER_SCALE)
         self.levels = nn.Parameter(torch.tensor([level / self.scale for level, _ in windows]))
         self.raw_widths = nn.Parameter(torch.tensor([_softplus_inverse(width / self.scale) for _, width in windows]))
@@ -74,7 +79,7 @@ class FixedWindows(nn.Module):
 
     def __init__(self, spatial_dims: int, modality: str, outputs: int) -> None:
         super().__init__()
-        windows = INITIAL_WINDOWS.get(modality, OTHER_WINDOWS)
+        windows = initial_windows(modality)
         self.register_buffer("lows", torch.tensor([level - width / 2 for level, width in windows]), persistent=False)
         self.register_buffer("window_widths", torch.tensor([width for _, width in windows]), persistent=False)
         self.mix = convolution(spatial_dims, len(windows), outputs, kernel=1)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -20,13 +20,13 @@ from petctfusion.training.benchmark.row import Row
 from petctfusion.training.benchmark.run import Data, Run, run_file_name, write_run
 from petctfusion.training.benchmark.study import load_studies
 from petctfusion.training.benchmark.system import BudgetName, Facts, Order, Say
-from petctfusion.training.benchmark.systems import BASELINES, Entry
+from petctfusion.training.benchmark.systems import BASELINES, Candidate
 from petctfusion.training.datasets.sts import Split, StsPatient, sts_patients
 
 
 @dataclass(frozen=True)
 class Wish:
-    """What all runs of one call share. `again` makes finished runs anew."""
+    """What all runs of one call share. `again` makes finished runs anew; `benchmark`: the words behind that command."""
 
     data: Path
     split: Split
@@ -37,6 +37,7 @@ class Wish:
     device: str
     threads: int
     again: bool
+    benchmark: str = "networks"
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,7 @@ class Campaign:
         self.device = plan_device(wish.device)
         torch.set_num_threads(wish.threads)
 
-    def run(self, entries: list[Entry], models: list[InstalledModel], baselines: bool) -> list[Failed]:
+    def run(self, entries: Sequence[Candidate], models: list[InstalledModel], baselines: bool) -> list[Failed]:
         """Every run that has no file yet; one that fails costs no other. Returns those that failed."""
         jobs: list[tuple[str, Callable[[], None]]] = [(BASELINES, self._baselines)] if baselines else []
         jobs += [(model.reference, partial(self._model, model)) for model in models]
@@ -101,16 +102,16 @@ class Campaign:
             name, model.card.title, "", model.card.training.seed, method.facts, rows, f"--model {model.reference}"
         )
 
-    def _system(self, entry: Entry) -> None:
+    def _system(self, entry: Candidate) -> None:
         wish = self.wish
         if self._is_done(entry.name, wish.budget, wish.seed):
             return
         folder = wish.work / f"{entry.name}-{wish.budget}-seed{wish.seed}"
         self.say(f"{entry.name}: {entry.title}, {wish.budget} budget, seed {wish.seed}")
-        order = Order(wish.data, folder, wish.budget, wish.seed, self.device, wish.threads)
+        options = f"{entry.option} --budget {wish.budget} --seed {wish.seed}"
+        order = Order(wish.data, folder, wish.budget, wish.seed, self.device, wish.threads, self._command(options))
         method = entry.system().train(order, self.say)
         rows = measure_method(entry.name, method, load_studies(self.patients), self.report)
-        options = f"--system {entry.name} --budget {wish.budget} --seed {wish.seed}"
         self._write(entry.name, entry.title, wish.budget, wish.seed, method.facts, rows, options)
 
     def _is_done(self, name: str, budget: str, seed: int | None) -> bool:
@@ -125,14 +126,16 @@ class Campaign:
     ) -> None:
         wish = self.wish
         data = Data("sts", wish.split, tuple(patient.name for patient in self.patients))
-        command = f"petctfusion benchmark networks --data sts --split {wish.split} {options}"
-        if self.device != "cpu":
-            command += f" --device {self.device}"
-        if wish.threads != 2:
-            command += f" --threads {wish.threads}"
-        origin = origin_of(command, self.device, wish.threads)
+        origin = origin_of(self._command(options), self.device, wish.threads)
         path = write_run(Run(name, title, budget, seed, data, origin, facts, tuple(rows)), wish.results)
         self.say(f"{name}: written to {path.name}")
+
+    def _command(self, options: str) -> str:
+        wish = self.wish
+        command = f"petctfusion benchmark {wish.benchmark} --data sts --split {wish.split} {options}"
+        if self.device != "cpu":
+            command += f" --device {self.device}"
+        return command if wish.threads == 2 else f"{command} --threads {wish.threads}"
 
 
 def _error_of(job: Callable[[], None]) -> FusionError | None:

@@ -4,20 +4,33 @@ from __future__ import annotations
 
 import argparse
 
-from petctfusion.training.benchmark import networks_command, reliability_command, sts_command, whole_body_command
+from petctfusion.training.benchmark import (
+    ablations_command,
+    clicks_command,
+    networks_command,
+    reliability_command,
+    sts_command,
+    whole_body_command,
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `petctfusion benchmark`."""
-    kinds = parser.add_subparsers(dest="benchmark", required=True, metavar="sts|networks|whole-body|reliability")
+    kinds = parser.add_subparsers(
+        dest="benchmark", required=True, metavar="sts|networks|ablations|whole-body|reliability|clicks"
+    )
     text = "models beside clinical rules and a blind ellipsoid, on the sarcoma patients"
     sts_command.add_arguments(kinds.add_parser("sts", help=text, description=text))
     text = "train every network under one budget, measure all of them on the same patients, table and page of all runs"
     networks_command.add_arguments(kinds.add_parser("networks", help=text, description=text))
+    text = "one idea switched on or off at a time: rows trained from recipes that differ in it, and their differences"
+    ablations_command.add_arguments(kinds.add_parser("ablations", help=text, description=text))
     text = "models beside two SUV rules on simulated whole bodies: lesions, and whose uptake is wrongly marked"
     whole_body_command.add_arguments(kinds.add_parser("whole-body", help=text, description=text))
     text = "what the models' probabilities are worth: calibration, and whether errors lie where they are unsure"
     reliability_command.add_arguments(kinds.add_parser("reliability", help=text, description=text))
+    text = "what clicks are worth: Dice and HD95 after so many of them, by constraints and by a network that is guided"
+    clicks_command.add_arguments(kinds.add_parser("clicks", help=text, description=text))
 
 
 def run(args: argparse.Namespace) -> int:
@@ -25,8 +38,10 @@ def run(args: argparse.Namespace) -> int:
     commands = {
         "sts": sts_command,
         "networks": networks_command,
+        "ablations": ablations_command,
         "whole-body": whole_body_command,
         "reliability": reliability_command,
+        "clicks": clicks_command,
     }
     code: int = commands[args.benchmark].run(args)
     return code

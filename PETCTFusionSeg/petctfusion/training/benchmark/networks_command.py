@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 
 from petctfusion.errors import BadInputError
+from petctfusion.training.benchmark.console import PARTLY, say, thread_count
 from petctfusion.training.benchmark.sts_command import tell_row
-
-_PARTLY = 8  # exit code of the command line for work that was done in part
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -27,7 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     what.add_argument("--split", choices=["validation", "tune"], default="validation")
     what.add_argument("--seed", type=int, default=1)
     what.add_argument("--device", default="cpu", help="auto, cpu or cuda:N")
-    what.add_argument("--threads", type=_threads, default=2, help="CPU threads (2)")
+    what.add_argument("--threads", type=thread_count, default=2, help="CPU threads (2)")
     what.add_argument("--again", action="store_true", help="measure finished runs anew")
     parser.add_argument("--list", action="store_true", help="list the systems and their finished runs, and stop")
     parser.add_argument("--table", action="store_true", help="train nothing; print the tables of finished runs")
@@ -63,10 +61,10 @@ def _measure(args: argparse.Namespace) -> int:
     wish = Wish(
         args.data, args.split, args.results, args.work, args.budget, args.seed, args.device, args.threads, args.again
     )
-    failed = Campaign(wish, _say, tell_row).run(entries, models, everything or BASELINES in args.system)
+    failed = Campaign(wish, say, tell_row).run(entries, models, everything or BASELINES in args.system)
     if len(failed) == 1 == len(args.system) + len(args.model):
         raise failed[0].error
-    return _PARTLY if failed else 0
+    return PARTLY if failed else 0
 
 
 def _show(args: argparse.Namespace) -> int:
@@ -79,7 +77,7 @@ def _show(args: argparse.Namespace) -> int:
 
     runs = read_runs(args.results, args.split)
     for left_out in runs.left_out:
-        _say(f"left out: {left_out.reason}")
+        say(f"left out: {left_out.reason}")
     comparison = comparison_of(runs, args.reference)
     if args.page is not None:
         write_text(page(comparison), args.page)
@@ -96,14 +94,3 @@ def _list(results: Path) -> int:
         finished = len(list(results.glob(f"{name}-*.json")))
         print(f"{name:<18}{finished or '-':>3} finished  {text}")  # noqa: T201
     return 0
-
-
-def _threads(text: str) -> int:
-    if not text.isdigit() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of threads; give 1 or more")
-    return int(text)
-
-
-def _say(line: str) -> None:
-    sys.stderr.write(line + "\n")
-    sys.stderr.flush()

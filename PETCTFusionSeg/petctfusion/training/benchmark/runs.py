@@ -27,11 +27,8 @@ class Runs:
     left_out: tuple[LeftOut, ...]
 
 
-def read_runs(folder: Path, split: str) -> Runs:
-    """The runs of `split` in `folder` (`*.json`). The data set is the one that most of them were measured on.
-
-    Raises `BadInputError` when there is none.
-    """
+def finished_runs(folder: Path, split: str) -> tuple[list[tuple[Path, Run]], list[LeftOut]]:
+    """Every run of `split` in `folder`, in the order of the file names, and the files that cannot be read."""
     found: list[tuple[Path, Run]] = []
     left_out = []
     for path in sorted(folder.glob("*.json")):
@@ -42,6 +39,15 @@ def read_runs(folder: Path, split: str) -> Runs:
             continue
         if run.data.split == split:
             found.append((path, run))
+    return found, left_out
+
+
+def read_runs(folder: Path, split: str) -> Runs:
+    """The runs of `split` in `folder` (`*.json`). The data set is the one that most of them were measured on.
+
+    Raises `BadInputError` when there is none.
+    """
+    found, left_out = finished_runs(folder, split)
     if not found:
         told = "".join(f" {one.reason}" for one in left_out)
         raise BadInputError(

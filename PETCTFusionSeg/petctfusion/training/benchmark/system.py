@@ -17,7 +17,10 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Order:
-    """One training that is wanted. `folder` is the run's own: a stopped training in it is continued, not repeated."""
+    """One training that is wanted. `folder` is the run's own: a stopped training in it is continued, not repeated.
+
+    `command` is the one that asked for it.
+    """
 
     data: Path
     folder: Path
@@ -25,6 +28,7 @@ class Order:
     seed: int
     device: str = "cpu"
     threads: int = 2
+    command: str = ""
 
 
 @dataclass(frozen=True)
@@ -61,10 +65,15 @@ class Method(Protocol):
 
 
 class System(Protocol):
-    """One line of the benchmark that has to be trained. `name` is a word, `title` what a reader of the table sees."""
+    """One line of the benchmark that has to be trained."""
 
-    name: str
-    title: str
+    @property
+    def name(self) -> str:
+        """A word."""
+
+    @property
+    def title(self) -> str:
+        """What a reader of the table sees."""
 
     def train(self, order: Order, say: Say) -> Method:
         """Trains on the training patients, or continues; settings come from the tuning patients only.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
+from typing import Protocol
 
 from petctfusion.errors import BadInputError
 from petctfusion.networks.entries import ENTRIES
@@ -14,6 +15,25 @@ from petctfusion.training.settings import did_you_mean
 
 BASELINES = "baselines"
 _FROM_RECIPE = "petctfusion.training.benchmark.recipe_system:RecipeSystem"
+
+
+class Candidate(Protocol):
+    """Something that a campaign can train: `name` is a word, `option` what chooses it on the command line."""
+
+    @property
+    def name(self) -> str:
+        """The name of its result and of its folder."""
+
+    @property
+    def title(self) -> str:
+        """What a reader of the table sees."""
+
+    @property
+    def option(self) -> str:
+        """Option and value."""
+
+    def system(self) -> System:
+        """What is trained. Raises `BadInputError` where it cannot be run here."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +48,11 @@ class Entry:
     source: str
     recipe: str = ""
     missing: str = ""
+
+    @property
+    def option(self) -> str:
+        """Option and value."""
+        return f"--system {self.name}"
 
     def system(self) -> System:
         """The system itself; its code is imported now. Raises `BadInputError` where it cannot be run."""

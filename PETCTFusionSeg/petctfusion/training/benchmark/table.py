@@ -38,7 +38,7 @@ class Table:
 
 def markdown(comparison: Comparison) -> str:
     """Every table, one after the other."""
-    return "\n\n".join(_markdown(table) for table in tables(comparison))
+    return "\n\n".join(as_markdown(table) for table in tables(comparison))
 
 
 def tables(comparison: Comparison) -> list[Table]:
@@ -80,9 +80,9 @@ def fall(lines: Sequence[Line]) -> Table:
         whole, cut = line.dice("as-is"), line.dice("re-cropped")
         falls = {patient: whole[patient] - cut[patient] for patient in whole}
         summary = statistics.summarise(falls.values())
-        interval = "–" if summary.low is None else f"{_signed(summary.low)} to {_signed(summary.high or 0.0)}"
+        interval = "–" if summary.low is None else f"{signed(summary.low)} to {signed(summary.high or 0.0)}"
         worst = max(falls, key=lambda patient: falls[patient])
-        rows.append((line.label, _signed(line.fall), interval, f"{_signed(falls[worst])} ({worst})"))
+        rows.append((line.label, signed(line.fall), interval, f"{signed(falls[worst])} ({worst})"))
     return Table(
         "Fall of Dice from as-is to re-cropped",
         ("method", "mean", "95 % of the mean", "largest"),
@@ -200,19 +200,21 @@ def _test(test: Test, count: int) -> tuple[str, ...]:
     return (
         test.label,
         test.crop,
-        _signed(test.difference),
+        signed(test.difference),
         f"{test.better} of {count}",
         f"{test.p:.4f}",
         f"{test.p_holm:.3f}",
     )
 
 
-def _signed(value: float) -> str:
-    text = f"{value:+.3f}".replace("-", "−")
-    return "0.000" if text.endswith("0.000") else text
+def signed(value: float, digits: int = 3) -> str:
+    """With its sign, nothing for zero."""
+    text = f"{value:+.{digits}f}".replace("-", "−")
+    return text[1:] if float(f"{value:.{digits}f}") == 0 else text
 
 
-def _markdown(table: Table) -> str:
+def as_markdown(table: Table) -> str:
+    """One table with its title and notes."""
     lines = [f"### {table.title}", "", *(f"{note}\n" for note in table.notes)]
     lines += [f"| {' | '.join(table.headings)} |", f"|{'---|' * len(table.headings)}"]
     lines += [f"| {' | '.join(row)} |" for row in table.rows]

@@ -9,6 +9,7 @@ from torch import nn
 
 from petctfusion.errors import BadInputError
 from petctfusion.training.objectives.contour import ContourObjective
+from petctfusion.training.objectives.masked_reconstruction import ReconstructionObjective
 from petctfusion.training.objectives.organs import OrganObjective, require_organ_student
 from petctfusion.training.objectives.tumour_class import TumourClassObjective, require_classifier
 
@@ -19,7 +20,9 @@ __all__ = ["Objective", "objective_for"]
 
 
 class Objective(Protocol):
-    """The loss of one batch, a float32 scalar; no state beyond the network's parameters, no random numbers of its own.
+    """The loss of one batch, a float32 scalar; no state beyond the network's parameters.
+
+    Random numbers come from torch's generator on the CPU, which the trainer seeds at every step.
 
     image `(B, M, *spatial)` in HU and SUVbw, target `(B, K, *spatial)` contour shares in [0, 1].
     """
@@ -32,8 +35,12 @@ class Objective(Protocol):
 def objective_for(recipe: Recipe, network: nn.Module) -> Objective:
     """The objective of a recipe for the network it builds: the contour's loss, unless [objective] asks for more.
 
+    A pre-training has its own.
+
     Raises `BadInputError` when [objective] asks for what the network does not have.
     """
+    if recipe.pretraining is not None:
+        return ReconstructionObjective()
     contour, wanted = ContourObjective(recipe.loss), recipe.objective
     if wanted.organ_weight > 0 and wanted.class_weight > 0:
         raise BadInputError(
