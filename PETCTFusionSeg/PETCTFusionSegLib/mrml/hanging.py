@@ -11,6 +11,7 @@ from PETCTFusionSegLib.i18n import _
 
 from .headless import importSlicer
 from .mip import MIP_VIEW, canProject, showMip
+from .rejected import contourIds
 from .transforms import arrayFromImage, toWorld
 from .volumes import ijkToRasOfNode, petUnitsOfNode
 from .window_presets import SOFT_TISSUE, SUV_10, SUV_UNITS, applyPreset
@@ -135,7 +136,7 @@ def lesionPlace(segmentation: Any, segmentId: str = "") -> Ras | None:
     """World RAS (mm) within a segment, otherwise the first one that has voxels; None without any."""
     if segmentation is None:
         return None
-    for one in [segmentId] if segmentId else segmentation.GetSegmentation().GetSegmentIDs():
+    for one in [segmentId] if segmentId else contourIds(segmentation):
         labelmap = segmentation.GetBinaryLabelmapInternalRepresentation(one)
         empty = labelmap is None or labelmap.IsEmpty()
         place = None if empty else segmentation.GetSegmentCenterRAS(one)

@@ -105,14 +105,16 @@ def referenceMask(
 ) -> sitk.Image:
     """A contour to compare with, on the world grid of `reference` (uint8).
 
-    `node` is a segmentation (one segment, or all of them joined) or a label map volume (every label joined).
+    `node` is a segmentation (one segment, or all of them joined but for rejected lesions) or a label map volume (every label joined).
     """
     if node is None or not (node.IsA("vtkMRMLSegmentationNode") or node.IsA("vtkMRMLScalarVolumeNode")):
         raise BadInputError(_("The reference contour is missing."), _("Choose a segmentation or a label map volume."))
     grid = Geometry.of(reference) if isinstance(reference, sitk.Image) else geometryOfVolumeNode(reference)
     if node.IsA("vtkMRMLScalarVolumeNode"):
         return resample_labels(imageFromVolumeNode(node) != 0, grid)
-    chosen = [segmentId] if segmentId else list(node.GetSegmentation().GetSegmentIDs())
+    from .rejected import contourIds
+
+    chosen = [segmentId] if segmentId else contourIds(node)
     joined = np.zeros(grid.shape, dtype=np.uint8)
     for one in chosen:
         joined |= sitk.GetArrayFromImage(segmentImage(node, one, grid.empty()))

@@ -8,15 +8,15 @@ cipa.py). The reference configuration adds 3.29 M parameters to CIPA's 54.57 M. 
     window (B, 2, D, H, W) -> every slice once through CIPA's encoder and fusion
         -> per stage, SIM over S neighbours of each slice -> CIPA's decoder, slice by slice -> (B, K, D, H, W)
 
-From a GTV checkpoint to IGTV: train `CIPA`, build this with the same numbers, `load_gtv_weights(network, state)` (SIM
-starts as identity, so the network then contours exactly like CIPA), fine-tune with `parameter_groups(network)`.
+From a GTV checkpoint to IGTV: train `CIPA`, or this without SIM, build this with the same numbers, `load_gtv_weights`
+(SIM starts as identity, so the network then contours exactly like CIPA), fine-tune `transferred_parameters` slowly. A
+recipe does it with `initial` and `initial_rate_factor`.
 SIM sees slices, not millimetres: bring volumes to one slice thickness (3 mm) first.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import torch
 from torch import nn
@@ -26,7 +26,6 @@ from petctfusion.networks.blocks.selective_scan import ScanForm
 from petctfusion.networks.blocks.slice_interaction import SliceInteractionModule, neighbouring_slices
 from petctfusion.networks.blocks.state_space import Scan
 from petctfusion.networks.cipa import CIPA, DEPTHS, WIDTHS
-from petctfusion.networks.weight_decay import decays
 
 
 class SliceInteraction(CIPA):
@@ -94,6 +93,14 @@ class SliceInteraction(CIPA):
             mixed[int(stage) - 1] = self._in_groups(lambda x, m=module: [m(x)], neighbours)[0]
         return mixed
 
+    def transferred_parameters(self) -> list[nn.Parameter]:
+        """What fine-tuning from GTV to IGTV changes slowly: the encoder, and CRM and DCIM, which come trained like it.
+
+        Decoder and SIM learn fast.
+        """
+        slow = ("encoder.", "rectifications.", "interactions.")
+        return [parameter for name, parameter in self.named_parameters() if name.startswith(slow)]
+
 
 def load_gtv_weights(network: SliceInteraction, state: Mapping[str, torch.Tensor]) -> None:
     """Put a CIPA's trained weights into `network`; SIM's parameters stay as they are.
@@ -112,19 +119,3 @@ def load_gtv_weights(network: SliceInteraction, state: Mapping[str, torch.Tensor
                 "Build the network with the numbers (widths, depths, states ...) that the checkpoint was trained with.",
             )
     network.load_state_dict(dict(state), strict=False)
-
-
-def parameter_groups(
-    network: CIPA, encoder_rate: float = 1e-5, decoder_rate: float = 1e-4, weight_decay: float = 0.01
-) -> list[dict[str, Any]]:
-    """Optimiser groups for fine-tuning from GTV to IGTV: the encoder slow, decoder and SIM fast.
-
-    CRM and DCIM come trained like the encoder and learn at its rate. A, D and the delta biases of the scans, norms,
-    biases and other vectors have no weight decay.
-    """
-    slow = ("encoder.", "rectifications.", "interactions.")
-    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
-    for name, parameter in network.named_parameters():
-        rate = encoder_rate if name.startswith(slow) else decoder_rate
-        groups.setdefault((rate, weight_decay if decays(name, parameter) else 0.0), []).append(parameter)
-    return [{"params": ps, "lr": rate, "weight_decay": decay} for (rate, decay), ps in groups.items()]

@@ -76,12 +76,20 @@ def channels_last(network: nn.Module) -> nn.Module:
 
 
 def adam(recipe: Recipe, network: nn.Module) -> torch.optim.Optimizer:
-    """AdamW; zero layers (physical units) and what `decays` excepts without decay, zero layers at a lower rate."""
+    """AdamW; zero layers (physical units) and what `decays` excepts without decay, zero layers at a lower rate.
+
+    What was carried over from a trained model learns at its own rate.
+    """
     physical = set(getattr(network, "physical_parameters", list)())
-    others = [(name, p) for name, p in network.named_parameters() if p not in physical]
+    slow = set(getattr(network, "transferred_parameters", list)()) if recipe.initial else set()
+    others = [(name, p) for name, p in network.named_parameters() if p not in physical | slow]
+    carried = [(name, p) for name, p in network.named_parameters() if p in slow]
+    slow_rate = recipe.learning_rate * recipe.initial_rate_factor
     groups = (
         ([p for name, p in others if decays(name, p)], recipe.learning_rate, recipe.weight_decay),
         ([p for name, p in others if not decays(name, p)], recipe.learning_rate, 0.0),
+        ([p for name, p in carried if decays(name, p)], slow_rate, recipe.weight_decay),
+        ([p for name, p in carried if not decays(name, p)], slow_rate, 0.0),
         (list(physical & set(network.parameters())), recipe.learning_rate * recipe.physical_rate_factor, 0.0),
     )
     ordered = {id(p): i for i, p in enumerate(network.parameters())}

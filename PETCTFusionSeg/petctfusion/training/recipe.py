@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -30,8 +31,9 @@ class Recipe:
     averaged weights of the "last" step or of the "best" tuning score. `precision` of the network's forward and backward
     pass: "float32", "bfloat16", or "auto", which is bfloat16 where the hardware has it. `pretraining`: this is no
     segmentation, but the pre-training of its encoders. `initial`: what the weights begin as instead of random ones, a
-    file of pre-trained encoders or a model by name or folder, "" for none. `clicks`: the network learns to be guided by
-    clicks, which are simulated.
+    file of pre-trained encoders or a model by name or folder, "" for none; `initial_rate_factor`: times the learning
+    rate for what is to keep most of what it began with (`transferred_parameters` of the network). `clicks`: the network
+    learns to be guided by clicks, which are simulated.
     """
 
     name: str
@@ -58,6 +60,7 @@ class Recipe:
     keep: str = "last"
     precision: str = "float32"
     initial: str = ""
+    initial_rate_factor: float = 1.0
     pretraining: PretrainingSettings | None = None
     clicks: ClickSettings | None = None
     about: About = field(default_factory=About)
@@ -75,6 +78,8 @@ class Recipe:
         for name in ("steps", "batch", "score_every", "checkpoint_every"):
             if getattr(self, name) < 1:
                 raise BadInputError(f"{name} = {getattr(self, name)} must be 1 or more.", "Correct the recipe.")
+        if not 0 <= self.initial_rate_factor < math.inf:
+            raise BadInputError("initial_rate_factor must be 0 or more.", "0 leaves what was carried over as it is.")
         if self.patience_scores < 0:
             raise BadInputError("patience_scores must be 0 or more.", "0 trains to the last step.")
         if self.pretraining is not None:

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 import torch
-from inference.conftest import make_card, volume
 from torch import nn
 
 from petctfusion.errors import BadInputError, CancelledError
@@ -19,7 +18,9 @@ from petctfusion.inference.study import segment_study
 from petctfusion.models import ClickGuidance
 from petctfusion.volumes.geometry import Geometry
 
-ORIGIN = (0.0, 0.0, 0.0)
+from .conftest import make_card, volume
+
+MIDDLE = 64.0  # of the study and its ball, on every axis
 
 
 class Obedient(nn.Module):
@@ -41,6 +42,11 @@ class Obedient(nn.Module):
 def guided_model(trust: float = 8.0, **changes) -> LoadedModel:
     card = make_card(clicks=ClickGuidance(12.0), **changes)
     return LoadedModel(card, Obedient(trust).eval(), "cpu")
+
+
+def at(x: float, y: float, z: float, foreground: bool) -> Click:
+    """A click so many mm from the middle of the ball."""
+    return Click((MIDDLE + x, MIDDLE + y, MIDDLE + z), foreground)
 
 
 @pytest.fixture
@@ -68,7 +74,7 @@ def test_without_clicks_the_network_is_given_two_channels(study):
     model = guided_model()
     segment_study(study, model)
     assert {shape[0] for shape in model.network.shapes} == {2}
-    segment_study(study, model, clicks=[Click(ORIGIN, True)])
+    segment_study(study, model, clicks=[at(0.0, 0.0, 0.0, True)])
     assert model.network.shapes[-1][0] == 4
 
 
@@ -81,7 +87,7 @@ def test_a_window_stays_within_the_grid():
 
 
 def test_one_window_is_computed_and_equals_that_of_the_whole_grid(study):
-    model, click = guided_model(), Click((20.0, 0.0, 0.0), False)
+    model, click = guided_model(), at(20.0, 0.0, 0.0, False)
     whole = prepare(study, model.card, 0.5, clicks=[click])
     local = prepare(study, model.card, 0.5, clicks=[click], is_local=True)
     assert local.array.shape == (4, 16, 16, 16)
@@ -96,7 +102,7 @@ def test_one_window_is_computed_and_equals_that_of_the_whole_grid(study):
 @pytest.mark.parametrize("foreground", [True, False])
 def test_nothing_beyond_reach_changes_and_the_clicked_voxel_has_its_wish(study, first, foreground):
     model = guided_model()
-    click = Click((-30.0, 3.0, 1.0) if foreground else (12.0, 0.0, 0.0), foreground)
+    click = at(-30.0, 3.0, 1.0, True) if foreground else at(12.0, 0.0, 0.0, False)
     before, share_before = arrays(first.labels, first.probability)
     answer = refine_guided(study, model, first.probability, first.labels, [click], 0.5)
     after, share_after = arrays(answer.labels, answer.probability)
@@ -114,18 +120,20 @@ def test_nothing_beyond_reach_changes_and_the_clicked_voxel_has_its_wish(study, 
     assert answer.seconds < 5.0
 
 
-def test_cut_volumes_give_the_answer_of_whole_ones(study, first):
-    model, click = guided_model(), Click((12.0, 0.0, 0.0), False)
+def test_cut_volumes_give_nearly_the_answer_of_whole_ones(study, first):
+    model, click = guided_model(), at(12.0, 0.0, 0.0, False)
     whole = refine_guided(study, model, first.probability, first.labels, [click], 0.5)
     sent = local_volumes(study, model.card, click.point)
     local = refine_guided(sent, model, first.probability, first.labels, [click], 0.5)
     a, b, before = arrays(whole.labels, local.labels, first.labels)
-    assert (a != b).sum() < 0.1 * (a != before).sum()
+    assert (a != before).sum() > 500
+    # The network's voxels of 4 mm lie elsewhere in a volume that was cut: the ball has a border 2 mm off, no more.
+    assert 2 * (a & b).sum() / (a.sum() + b.sum()) > 0.94
 
 
 def test_a_network_that_does_not_listen_changes_the_clicked_voxels_alone(study, first):
     model = guided_model(trust=0.0)
-    clicks = [Click((12.0, 0.0, 0.0), False), Click((-31.0, 1.0, 1.0), True)]
+    clicks = [at(12.0, 0.0, 0.0, False), at(-31.0, 1.0, 1.0, True)]
     answer = refine_guided(study, model, first.probability, first.labels, clicks[:1], 0.5)
     answer = refine_guided(study, model, answer.probability, answer.labels, clicks, 0.5)
     before, after = arrays(first.labels, answer.labels)
@@ -136,14 +144,14 @@ def test_earlier_clicks_keep_their_wish_and_drawings_elsewhere_stay(study, first
     labels = sitk.GetArrayFromImage(first.labels)
     labels[5:9, 5:9, 5:9], labels[32, 32, 50] = 1, 2
     drawn = Geometry.of(first.labels).image(labels)
-    clicks = [Click((23.0, 1.0, 1.0), False), Click((25.0, 1.0, 1.0), True)]
+    clicks = [at(23.0, 1.0, 1.0, False), at(25.0, 1.0, 1.0, True)]
     answer = sitk.GetArrayFromImage(refine_guided(study, guided_model(), first.probability, drawn, clicks, 0.5).labels)
     assert (answer[5:9, 5:9, 5:9] == 1).all()
     assert answer[32, 32, 50] == 2
     grid = Geometry.of(first.labels)
     for click in clicks:
         x, y, z = np.rint(grid.indices(np.array([click.point]))[0]).astype(int)
-        assert (answer[z, y, x] == 1) is click.foreground
+        assert answer[z, y, x] == click.foreground
 
 
 def test_only_what_is_connected_to_the_click_changes():
@@ -156,8 +164,8 @@ def test_only_what_is_connected_to_the_click_changes():
 
 
 def test_what_cannot_be_answered_is_said(study, first, model):
-    images, click = (first.probability, first.labels), Click(ORIGIN, True)
-    for clicks, sentence in (([], "no click"), ([Click((500.0, 0.0, 0.0), True)], "outside")):
+    images, click = (first.probability, first.labels), at(0.0, 0.0, 0.0, True)
+    for clicks, sentence in (([], "no click"), ([at(500.0, 0.0, 0.0, True)], "outside")):
         with pytest.raises(BadInputError, match=sentence):
             refine_guided(study, guided_model(), *images, clicks, 0.5)
     with pytest.raises(BadInputError, match="takes no clicks"):

@@ -9,7 +9,7 @@ from petctfusion.errors import ModelError
 from petctfusion.networks.blocks.slice_interaction import SliceInteractionModule, neighbouring_slices
 from petctfusion.networks.cipa import CIPA, SMALL
 from petctfusion.networks.explain import attention_maps
-from petctfusion.networks.slice_interaction import SliceInteraction, load_gtv_weights, parameter_groups
+from petctfusion.networks.slice_interaction import SliceInteraction, load_gtv_weights
 
 TINY = {
     "widths": (8, 16),
@@ -206,23 +206,12 @@ def test_a_gtv_checkpoint_lacks_sim_and_nothing_else():
     assert torch.equal(network.decoder.head.weight, before)
 
 
-def test_groups_for_fine_tuning_hold_every_parameter_once_at_its_rate():
+def test_all_but_decoder_and_sim_is_transferred():
     network = tiny()
-    groups = parameter_groups(network, weight_decay=0.05)
-    rates = {id(p): (g["lr"], g["weight_decay"]) for g in groups for p in g["params"]}
-    assert sum(len(g["params"]) for g in groups) == len(rates) == len(list(network.parameters()))
-    named = dict(network.named_parameters())
-    expected = {
-        "encoder.patch_embed.proj.weight": (1e-5, 0.05),
-        "encoder.layers.0.blocks.0.self_attention.A_logs": (1e-5, 0.0),
-        "interactions.0.outer_norm.weight": (1e-5, 0.0),
-        "decoder.head.weight": (1e-4, 0.05),
-        "decoder.stages.0.0.mixer.dt_projs_bias": (1e-4, 0.0),
-        "slice_interactions.1.project.weight": (1e-4, 0.05),
-        "slice_interactions.1.gamma": (1e-4, 0.0),
-    }
-    assert {name: rates[id(named[name])] for name in expected} == expected
-    torch.optim.AdamW(groups)
+    slow = {id(p) for p in network.transferred_parameters()}
+    fast = {name.split(".")[0] for name, p in network.named_parameters() if id(p) not in slow}
+    assert fast == {"decoder", "slice_interactions"}
+    assert len(slow) == sum(n.split(".")[0] not in fast for n, _ in network.named_parameters())
 
 
 def test_maps_show_where_each_neighbour_is_looked_at():

@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, cast
+from typing import cast
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -33,8 +33,6 @@ class PretrainedEncoder:
     patients: tuple[str, ...]
     sha256: str = ""
     """Of the file; "" before it is written."""
-    loader: ClassVar[str] = "load_encoder"
-    """The method of a network that takes them."""
 
     def __str__(self) -> str:
         count = len(self.patients)
@@ -81,9 +79,9 @@ def carry_over(encoder: PretrainedEncoder, network: nn.Module, kept_aside: Seque
             f"The encoders of {encoder.name} have seen {seen[0]}, whom this run chooses its settings on.",
             "Pre-train on the patients that this run learns from.",
         )
-    load = getattr(network, encoder.loader, None)
+    load = getattr(network, "load_encoder", None)
     if load is None:
-        raise BadInputError(f"This network cannot begin with {encoder}.", "Leave initial out of the recipe.")
+        raise BadInputError("This network has no encoders to carry over.", "Leave initial out of the recipe.")
     try:
         cast("Callable[[Mapping[str, torch.Tensor]], None]", load)(encoder.state)
     except ValueError as error:
