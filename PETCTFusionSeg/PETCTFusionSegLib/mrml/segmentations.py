@@ -105,7 +105,8 @@ def referenceMask(
 ) -> sitk.Image:
     """A contour to compare with, on the world grid of `reference` (uint8).
 
-    `node` is a segmentation (one segment, or all of them joined but for rejected lesions) or a label map volume (every label joined).
+    `node` is a segmentation (one segment, or all of them joined but for rejected lesions) or a label map volume (every
+    label joined).
     """
     if node is None or not (node.IsA("vtkMRMLSegmentationNode") or node.IsA("vtkMRMLScalarVolumeNode")):
         raise BadInputError(_("The reference contour is missing."), _("Choose a segmentation or a label map volume."))
