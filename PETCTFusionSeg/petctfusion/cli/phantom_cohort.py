@@ -46,10 +46,10 @@ def make_all(args: argparse.Namespace) -> int:
 
 def _require_one_base(args: argparse.Namespace) -> None:
     if args.breathing is None:
-        if args.maps is None:
-            raise UsageError("A cohort needs organ maps to be drawn around.", "Add --maps DIR, or --breathing.")
         if args.chest is not None or args.lungs is not None:
             raise UsageError("--chest and --lungs are for a cohort that breathes.", "Add --breathing igtv.")
+        if args.maps is None:
+            raise UsageError("A cohort needs organ maps to be drawn around.", "Add --maps DIR, or --breathing.")
     elif args.maps is not None:
         raise UsageError("A cohort that breathes takes no organ maps.", "Leave out --maps.")
     elif (args.chest is None) != (args.lungs is None):

@@ -121,7 +121,8 @@ def click_voxel(click: Click, grid: Geometry) -> tuple[int, int, int]:
 
 
 def _nearest(click: Click, grid: Geometry) -> tuple[int, int, int]:
-    x, y, z = (int(v) for v in np.rint(grid.indices(np.asarray([click.point], dtype=np.float64))[0]))
+    # Halves upwards, as ITK does: a part of the grid must not round to another voxel than the whole.
+    x, y, z = (int(v) for v in np.floor(grid.indices(np.asarray([click.point], dtype=np.float64))[0] + 0.5))
     return z, y, x
 
 

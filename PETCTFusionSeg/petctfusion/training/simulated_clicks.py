@@ -107,7 +107,12 @@ def _place(error: _Error, spacing_zyx: Sequence[float], rng: np.random.Generator
 
 
 def deepest_voxel(mask: Mask, spacing_zyx: Sequence[float]) -> NDArray[np.int64]:
-    """The voxel (z, y, x) of a mask that is farthest in mm from everything outside it; beyond the array is outside."""
+    """The voxel (z, y, x) of a mask that is farthest in mm from everything outside it; beyond the array is outside.
+
+    Of several that are as deep, the one in their middle.
+    """
     depth = ndimage.distance_transform_edt(np.pad(mask, 1), spacing_zyx)
-    deepest: NDArray[np.int64] = np.array(np.unravel_index(int(depth.argmax()), depth.shape)) - 1
-    return deepest
+    deepest = np.argwhere(depth == depth.max()) - 1
+    from_middle = np.square((deepest - deepest.mean(axis=0)) * np.asarray(spacing_zyx)).sum(axis=1)
+    middle: NDArray[np.int64] = deepest[from_middle.argmin()]
+    return middle

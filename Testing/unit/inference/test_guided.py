@@ -102,7 +102,7 @@ def test_one_window_is_computed_and_equals_that_of_the_whole_grid(study):
 @pytest.mark.parametrize("foreground", [True, False])
 def test_nothing_beyond_reach_changes_and_the_clicked_voxel_has_its_wish(study, first, foreground):
     model = guided_model()
-    click = at(-30.0, 3.0, 1.0, True) if foreground else at(12.0, 0.0, 0.0, False)
+    click = at(-31.0, 3.0, 1.0, True) if foreground else at(11.0, 1.0, 1.0, False)
     before, share_before = arrays(first.labels, first.probability)
     answer = refine_guided(study, model, first.probability, first.labels, [click], 0.5)
     after, share_after = arrays(answer.labels, answer.probability)

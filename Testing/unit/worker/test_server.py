@@ -12,11 +12,16 @@ import SimpleITK as sitk
 from petctfusion.inference import sliding_window
 from petctfusion.inference.clicks import Click
 from petctfusion.inference.options import SegmentOptions
+from petctfusion.inference.prepare import local_volumes
+from petctfusion.models import ClickGuidance, read_card
+from petctfusion.volumes.geometry import Geometry
 from petctfusion.worker import protocol
 from petctfusion.worker.channel import Channel
 from petctfusion.worker.protocol import Failure, Progress, Ready, Result
 from petctfusion.worker.server import Server
-from petctfusion.worker.session import Segmented, WorkerSession
+from petctfusion.worker.session import ClickGuide, Segmented, WorkerSession
+
+from .conftest import TINY, make_model
 
 
 class Talk:
@@ -133,3 +138,31 @@ def test_probe_gives_a_verdict_on_every_device_and_needs_no_model(talk):
     cpu = result.values["verdicts"][0]
     assert (cpu["id"], cpu["usable"]) == ("cpu", True)
     assert cpu["sentence"].endswith(".")
+
+
+@pytest.mark.parametrize("transport", ["files", "frames"])
+def test_a_click_is_answered_by_the_network_that_takes_clicks(tmp_path, study, transport):
+    model = make_model(tmp_path / "guided", {**TINY, "clicks": True}, clicks=ClickGuidance(12.0))
+    card = read_card(model)
+    labels = Geometry.of(study["CT"]).empty()
+    click = Click((60.0, 60.0, 60.0), True)
+    guide = ClickGuide(model, local_volumes(study, card, click.point), "cpu")
+    talk = Talk(tmp_path, transport)
+    events = talk.run(talk.session.refine(labels, labels, [click], 0.5, guide=guide))
+    talk.session.close()
+    (answer,) = [e for e in events if isinstance(e, Segmented)]
+    assert (answer.request, answer.model, answer.device) == ("refine", "guided 1.0", "cpu")
+    assert answer.seconds > 0
+    x, y, z = study["CT"].TransformPhysicalPointToIndex(click.point)
+    assert answer.labels[x, y, z] == 1
+    changed = np.argwhere(sitk.GetArrayFromImage(answer.probability))
+    assert len(changed) > 0
+    assert (np.abs(changed - (z, y, x)) * 3.0 <= 40.0).all()
+
+
+def test_a_model_without_clicks_does_not_answer_one(talk, study, tiny_model):
+    labels = Geometry.of(study["CT"]).empty()
+    guide = ClickGuide(tiny_model, study, "cpu")
+    events = talk.run(talk.session.refine(labels, labels, [Click((60.0, 60.0, 60.0), True)], 0.5, guide=guide))
+    (failure,) = [e for e in events if isinstance(e, Failure)]
+    assert (failure.kind, failure.message) == ("bad_input", "The model tiny takes no clicks.")

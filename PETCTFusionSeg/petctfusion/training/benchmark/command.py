@@ -7,6 +7,7 @@ import argparse
 from petctfusion.training.benchmark import (
     ablations_command,
     clicks_command,
+    igtv_command,
     networks_command,
     reliability_command,
     sts_command,
@@ -17,7 +18,7 @@ from petctfusion.training.benchmark import (
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `petctfusion benchmark`."""
     kinds = parser.add_subparsers(
-        dest="benchmark", required=True, metavar="sts|networks|ablations|whole-body|reliability|clicks"
+        dest="benchmark", required=True, metavar="sts|networks|ablations|whole-body|reliability|clicks|igtv"
     )
     text = "models beside clinical rules and a blind ellipsoid, on the sarcoma patients"
     sts_command.add_arguments(kinds.add_parser("sts", help=text, description=text))
@@ -31,6 +32,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     reliability_command.add_arguments(kinds.add_parser("reliability", help=text, description=text))
     text = "what clicks are worth: Dice and HD95 after so many of them, by constraints and by a network that is guided"
     clicks_command.add_arguments(kinds.add_parser("clicks", help=text, description=text))
+    text = "from GTV to IGTV on breathing phantoms: from scratch or transferred, with and without slice interaction"
+    igtv_command.add_arguments(kinds.add_parser("igtv", help=text, description=text))
 
 
 def run(args: argparse.Namespace) -> int:
@@ -42,6 +45,7 @@ def run(args: argparse.Namespace) -> int:
         "whole-body": whole_body_command,
         "reliability": reliability_command,
         "clicks": clicks_command,
+        "igtv": igtv_command,
     }
     code: int = commands[args.benchmark].run(args)
     return code
