@@ -1,8 +1,9 @@
 """Clicks as hard constraints on a probability map. No torch.
 
 On the map that is already there, quick and without a network (`refine_labels`): a foreground click lowers the threshold
-around it until its region connects, a background click gives its region up. On the map of a network that has seen the
-clicks (`labels_after_click`): both take what that network says of the region that the click touches.
+around it until its region connects, a background click gives its region up, both within reach (`_reach_mm`). On the map
+of a network that has seen the clicks (`labels_after_click`): both take what that network says of the region that the
+click touches.
 """
 
 from __future__ import annotations
@@ -20,8 +21,12 @@ from petctfusion.errors import BadInputError
 from petctfusion.inference.postprocess import byte_threshold
 from petctfusion.volumes.geometry import Geometry
 
-# A click speaks for its neighbourhood, not for the far end of a merged region.
+# A click speaks for its neighbourhood: twice as far as to the border of what it corrects, within limits. Simulated
+# readers on the five tuning patients, both crops, Dice after 0, 1, 5, 10 clicks: 0.813, 0.838, 0.858, 0.869 (HD95 18.0,
+# 12.1, 10.9, 10.6 mm); with 40 mm for every click 0.813, 0.793, 0.729, 0.821; with three times as far 0.854 after ten.
 REACH_MM = 40.0
+_LEAST_REACH_MM = 12.0
+_REACH_PER_DEPTH = 2.0
 _TOUCH_26 = np.ones((3, 3, 3), dtype=bool)
 
 
@@ -64,12 +69,12 @@ def refine_labels(
     share = sitk.GetArrayViewFromImage(probability)
     result = sitk.GetArrayFromImage(labels).astype(np.uint8)
     for click in clicks:
-        voxel = click_voxel(click, grid)
-        region = _wanted(share, voxel, grid, threshold) if click.foreground else _given_up(result == value, voxel, grid)
+        voxel, inside = click_voxel(click, grid), result == value
+        near = _near(voxel, grid, _reach_mm(inside if click.foreground else ~inside, voxel, grid))
         if click.foreground:
-            result[region & (result == 0)] = value
+            result[_wanted(share, near, voxel, threshold) & (result == 0)] = value
         else:
-            result[region] = 0
+            result[_connected(inside & near, voxel)] = 0
         _grant(result, voxel, click.foreground, value)
     return grid.image(result)
 
@@ -126,14 +131,26 @@ def _nearest(click: Click, grid: Geometry) -> tuple[int, int, int]:
     return z, y, x
 
 
-def _wanted(share: NDArray[Any], voxel: tuple[int, int, int], grid: Geometry, threshold: float) -> NDArray[np.bool_]:
+def _wanted(
+    share: NDArray[Any], near: NDArray[np.bool_], voxel: tuple[int, int, int], threshold: float
+) -> NDArray[np.bool_]:
     """The region around the click that is at least half as probable as the click, never asking for more than before."""
     lowest = max(1, min(byte_threshold(threshold), int(share[voxel]) // 2))
-    return _connected((share >= lowest) & _near(voxel, grid), voxel)
+    return _connected((share >= lowest) & near, voxel)
 
 
-def _given_up(mask: NDArray[np.bool_], voxel: tuple[int, int, int], grid: Geometry) -> NDArray[np.bool_]:
-    return _connected(mask & _near(voxel, grid), voxel)
+def _reach_mm(border: NDArray[np.bool_], voxel: tuple[int, int, int], grid: Geometry) -> float:
+    """How far a click speaks: twice its distance to the nearest voxel of `border`, from 12 to 40 mm."""
+    cut = tuple(
+        slice(max(centre - int(REACH_MM / step) - 1, 0), centre + int(REACH_MM / step) + 2)
+        for centre, step in zip(voxel, grid.spacing_zyx, strict=True)
+    )
+    found = np.argwhere(border[cut])
+    if not found.size:
+        return REACH_MM
+    away_mm = (found + [part.start for part in cut] - voxel) * grid.spacing_zyx
+    depth_mm = float(np.sqrt((away_mm**2).sum(axis=1)).min())
+    return min(max(_REACH_PER_DEPTH * depth_mm, _LEAST_REACH_MM), REACH_MM)
 
 
 def _connected(mask: NDArray[np.bool_], voxel: tuple[int, int, int]) -> NDArray[np.bool_]:
@@ -144,11 +161,11 @@ def _connected(mask: NDArray[np.bool_], voxel: tuple[int, int, int]) -> NDArray[
     return connected
 
 
-def _near(voxel: tuple[int, int, int], grid: Geometry) -> NDArray[np.bool_]:
-    """The ball of 40 mm around the click, (z, y, x)."""
+def _near(voxel: tuple[int, int, int], grid: Geometry, reach_mm: float = REACH_MM) -> NDArray[np.bool_]:
+    """The ball around the click, (z, y, x)."""
     z, y, x = (
         ((np.arange(size) - centre) * spacing) ** 2
         for size, centre, spacing in zip(grid.shape, voxel, grid.spacing_zyx, strict=True)
     )
-    near: NDArray[np.bool_] = z[:, None, None] + y[None, :, None] + x[None, None, :] <= REACH_MM**2
+    near: NDArray[np.bool_] = z[:, None, None] + y[None, :, None] + x[None, None, :] <= reach_mm**2
     return near

@@ -94,6 +94,22 @@ def test_a_click_reaches_four_centimetres_and_no_further():
     assert np.flatnonzero(found[1, 1]).max() == 40
 
 
+@pytest.mark.parametrize("foreground", [True, False])
+def test_a_click_reaches_twice_as_far_as_the_border_of_what_it_corrects(foreground):
+    # A slab of tumour; the click lies 8 mm from its border, inside or outside.
+    share = np.full((41, 41, 120), 200, np.uint8)
+    labels = np.zeros_like(share)
+    labels[..., :60] = 1
+    x = 67 if foreground else 52
+    click = Click((float(x), 20.0, 20.0), foreground)
+    images = [sitk.GetImageFromArray(values) for values in (share, labels)]
+    found = sitk.GetArrayFromImage(refine_labels(*images, [click], 0.5))
+    changed = np.argwhere(found != labels) - (20, 20, x)
+    reach = np.sqrt((changed**2).sum(axis=1))
+    assert reach.max() == pytest.approx(16.0, abs=0.5)
+    assert found[20, 20, x] == foreground
+
+
 @pytest.mark.parametrize("point", [(99.0, 0.0, 0.0), (-1.0, 0.0, 0.0)])
 def test_a_click_outside_the_volume_is_refused(point):
     empty = sitk.GetImageFromArray(np.zeros((5, 5, 5), np.uint8))
