@@ -28,15 +28,13 @@ from petctfusion.volumes.geometry import Geometry
 if TYPE_CHECKING:
     from petctfusion.inference.model import AnyLoaded
 
-MIRRORED = ("y", "x")
-"""Test-time mirroring: the mean of four, back to front and left to right."""
-
 
 @dataclass(frozen=True)
 class Measured:
     """One study: counts everywhere and near either contour, and the share of the errors among the 5 % least sure.
 
-    `mirrored_*`: the same of the probability averaged over mirrored windows, against its own errors.
+    `single_share_near`: the same of one pass without mirrored windows, against its own errors; `members_share_near`:
+    by the spread between the members of an ensemble.
     """
 
     patient: str
@@ -46,14 +44,14 @@ class Measured:
     error_ml: float
     share: float | None
     share_near: float | None
-    mirrored_share_near: float | None
+    single_share_near: float | None
     members_share_near: float | None
 
 
 def measure_reliability(
     studies: Iterable[Study], model: AnyLoaded, device: str, report: Callable[[str], None]
 ) -> list[Measured]:
-    """Run each study, once as the card says and once mirrored; an ensemble's members are compared as well."""
+    """Run each study, once as the card says and once without mirroring; an ensemble's members are compared as well."""
     return [_measure(study, model, device, report) for study in studies]
 
 
@@ -75,7 +73,7 @@ def _measure(study: Study, model: AnyLoaded, device: str, report: Callable[[str]
     near = near_either(labels, contour, grid.spacing_zyx)
     wrong = labels != contour
     unsure = entropy_bytes(probability)
-    mirrored, mirrored_labels = _run(study, model, SegmentOptions(device=device, flips=MIRRORED))
+    single, single_labels = _run(study, model, SegmentOptions(device=device, flips=()))
     spread = _spread(study, model, device)
     report(f"{study.patient} {study.crop}")
     return Measured(
@@ -86,7 +84,7 @@ def _measure(study: Study, model: AnyLoaded, device: str, report: Callable[[str]
         float(wrong.sum()) * grid.voxel_ml,
         error_share(unsure, wrong, np.ones_like(wrong)),
         error_share(unsure, wrong, near),
-        error_share(entropy_bytes(mirrored), mirrored_labels != contour, near),
+        error_share(entropy_bytes(single), single_labels != contour, near),
         None if spread is None else error_share(spread, wrong, near),
     )
 
@@ -143,7 +141,7 @@ def document(name: str, tuning: ByteCounts, validation: list[Measured]) -> dict[
             "error_ml": study.error_ml,
             "share": study.share,
             "share_near": study.share_near,
-            "mirrored_share_near": study.mirrored_share_near,
+            "single_share_near": study.single_share_near,
             "members_share_near": study.members_share_near,
         }
         for study in validation

@@ -15,12 +15,12 @@ def reliability_table(found: Sequence[dict[str, Any]]) -> str:
     near_mm = found[0]["near_mm"] if found else 0
     lines = [
         f"| model | temperature | ECE within {near_mm:g} mm: before | after | ECE everywhere: before | after "
-        "| errors in the 5 % least sure: everywhere | within | within, mirrored | within, members |",
+        "| errors in the 5 % least sure: everywhere | within | within, one pass | within, members |",
         "|---|---|---|---|---|---|---|---|---|---|",
     ]
     for model in found:
         near, whole = model["near"], model["everywhere"]
-        shares = [_mean(model, key) for key in ("share", "share_near", "mirrored_share_near", "members_share_near")]
+        shares = [_mean(model, key) for key in ("share", "share_near", "single_share_near", "members_share_near")]
         lines.append(
             f"| {model['model']} | {model['temperature']:.2f} | {near['ece']:.3f} | {near['ece_tempered']:.3f} "
             f"| {whole['ece']:.4f} | {whole['ece_tempered']:.4f} | "
@@ -33,10 +33,10 @@ def reliability_table(found: Sequence[dict[str, Any]]) -> str:
 def study_table(model: dict[str, Any]) -> str:
     """Markdown: every patient and crop of one model."""
     lines = [
-        "| patient | crop | ECE near | tempered | wrong (ml) | share everywhere | near | mirrored | members |",
+        "| patient | crop | ECE near | tempered | wrong (ml) | share everywhere | near | one pass | members |",
         "|---|---|---|---|---|---|---|---|---|",
     ]
-    keys = ("share", "share_near", "mirrored_share_near", "members_share_near")
+    keys = ("share", "share_near", "single_share_near", "members_share_near")
     lines += [
         f"| {s['patient']} | {s['crop']} | {s['ece_near']:.3f} | {s['ece_near_tempered']:.3f} | {s['error_ml']:.0f} | "
         + " | ".join(number(s[key], 2) for key in keys)
