@@ -48,8 +48,8 @@ def study_table(model: dict[str, Any]) -> str:
 
 def reliability_diagram(model: dict[str, Any]) -> str:
     """SVG: share of tumour against probability near the contours, before (orange) and after (blue) the temperature."""
-    title = f"{model['model']}: before (orange) and after (blue) temperature {model['temperature']:.2f}"
-    chart = Chart(title, Axis(0.0, 1.0), Axis(0.0, 1.0), width=420, height=340)
+    title = f"{model['model']}; blue: temperature {model['temperature']:.2f}"
+    chart = Chart(title, Axis(0.0, 1.0), Axis(0.0, 1.0), width=480, height=360)
     chart.axes("probability", "share of tumour")
     chart.line([(0.0, 0.0), (1.0, 1.0)], "#AAAAAA")
     for key, colour in (("diagram", ORANGE), ("diagram_tempered", BLUE)):
