@@ -21,8 +21,8 @@ class Section:
 
     @classmethod
     def title(cls) -> str:
-        """What stands on the section's button."""
-        raise NotImplementedError
+        """What stands on the section's button; sections translate it."""
+        return cls.name
 
     def waitsFor(self) -> str:
         """What has to be there before this section applies; empty when it does."""
