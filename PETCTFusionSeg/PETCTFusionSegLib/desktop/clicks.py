@@ -20,6 +20,7 @@ from .bench import Workbench
 from .parameters import readMachine
 from .result_binding import ResultBinding
 from .runner import Listener, RunResult
+from .widgets import makeTimer
 
 
 @dataclass(frozen=True)
@@ -39,8 +40,6 @@ class ClickRefinement:
         self, bench: Workbench, binding: Callable[[], ResultBinding | None], showMode: Callable[[], None]
     ) -> None:
         """`binding` gives the result that clicks act on now; `showMode` is called when placing begins or ends."""
-        import qt
-
         self._bench = bench
         self._binding = binding
         self._showMode = showMode
@@ -48,10 +47,7 @@ class ClickRefinement:
         self._asked: _Asked | None = None
         self._sceneClosed = False
         # Slicer still handles the click when a point is placed, and the worker its end when it fails.
-        self._timer = qt.QTimer()
-        self._timer.setSingleShot(True)
-        self._timer.setInterval(0)
-        self._timer.connect("timeout()", self._next)
+        self._timer = makeTimer(0, True, self._next)
 
     def openScene(self) -> None:
         """Listen to the scene's mouse mode."""

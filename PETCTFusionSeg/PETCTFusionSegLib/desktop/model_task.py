@@ -16,6 +16,7 @@ from petctfusion.errors import FusionError, ModelError, WorkerError
 from PETCTFusionSegLib.i18n import _
 
 from .interpreter import localInterpreter, workerEnvironment
+from .widgets import makeTimer
 
 log = logging.getLogger("PETCTFusionSeg.models")
 
@@ -37,16 +38,11 @@ class ModelTask:
     """Runs one `petctfusion models` command at a time; the callbacks come on the main thread."""
 
     def __init__(self) -> None:
-        import qt
-
         self._process: Any = None
         self._listener: TaskListener | None = None
         self._output = b""
         self._errors = b""
-        self._timer = qt.QTimer()
-        self._timer.setSingleShot(True)
-        self._timer.setInterval(_GRACE_MS)
-        self._timer.connect("timeout()", self._kill)
+        self._timer = makeTimer(_GRACE_MS, True, self._kill)
 
     @property
     def busy(self) -> bool:

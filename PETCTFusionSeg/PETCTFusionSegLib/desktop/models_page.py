@@ -17,7 +17,7 @@ from petctfusion.models.folders import own_models_folder
 from PETCTFusionSegLib.i18n import _
 
 from .model_task import ModelTask, TaskListener
-from .widgets import fillTable, fitHeight, setHeaders
+from .widgets import fillTable, fitHeight, makeTimer, setHeaders
 
 _POLL_MS = 500
 _ROWS = 6
@@ -40,9 +40,7 @@ class ModelsPage:
         self._entries: Sequence[CatalogueEntry] = ()
         self._task = ModelTask()
         self._downloading: CatalogueEntry | None = None
-        self._poll = qt.QTimer()
-        self._poll.setInterval(_POLL_MS)
-        self._poll.connect("timeout()", self._showDownload)
+        self._poll = makeTimer(_POLL_MS, False, self._showDownload)
         titles = [_("Model"), _("Version"), _("Origin"), _("Size"), _("Weights"), _("Licence")]
         setHeaders(ui.computerModelsTable, titles)
         ui.computerModelInfo.setFont(qt.QFontDatabase.systemFont(qt.QFontDatabase.FixedFont))

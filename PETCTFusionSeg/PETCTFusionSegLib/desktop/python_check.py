@@ -16,6 +16,7 @@ from PETCTFusionSegLib.i18n import _
 
 from . import install
 from .interpreter import Interpreter, findInterpreter, workerEnvironment
+from .widgets import makeTimer
 
 OLDEST = (3, 10)
 WAIT_MS = 20000
@@ -77,7 +78,6 @@ class PythonCheck:
     """Runs one check at a time; the verdict comes on the main thread, from the event loop."""
 
     def __init__(self, onVerdict: Callable[[PythonVerdict], None]) -> None:
-        import qt
 
         self._onVerdict = onVerdict
         self._process: Any = None
@@ -86,10 +86,7 @@ class PythonCheck:
             *install.SHIPPED_WITH_SLICER,
             *install.readRequirements(install.requirementsFile()),
         ]
-        self._timer = qt.QTimer()
-        self._timer.setSingleShot(True)
-        self._timer.setInterval(WAIT_MS)
-        self._timer.connect("timeout()", self._onTimeout)
+        self._timer = makeTimer(WAIT_MS, True, self._onTimeout)
 
     @property
     def busy(self) -> bool:

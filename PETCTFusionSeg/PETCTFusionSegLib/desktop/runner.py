@@ -28,6 +28,7 @@ from .interpreter import Interpreter, findInterpreter, workerEnvironment
 from .parameters import MachineSettings
 from .progress import Progress
 from .shipping import Shipping
+from .widgets import makeTimer
 
 log = logging.getLogger("PETCTFusionSeg.worker")
 
@@ -66,8 +67,6 @@ class WorkerRunner:
         onDevices: Callable[[list[dict[str, Any]]], None],
     ) -> None:
         """`onNote` gets sentences about the worker itself, `onDevices` what `hello` said of the devices."""
-        import qt
-
         self._listener: Listener | None = None
         self._onNote = onNote
         self._onDevices = onDevices
@@ -81,13 +80,8 @@ class WorkerRunner:
         self._shipping: Shipping | None = None
         self._send: Callable[[Shipment], bytes] = lambda _shipment: b""
         self._errorText = b""
-        self._shippingTimer = qt.QTimer()
-        self._shippingTimer.setInterval(SHIPPING_MS)
-        self._shippingTimer.connect("timeout()", self._onShipping)
-        self._forceTimer = qt.QTimer()
-        self._forceTimer.setSingleShot(True)
-        self._forceTimer.setInterval(CANCEL_GRACE_MS)
-        self._forceTimer.connect("timeout()", self._force)
+        self._shippingTimer = makeTimer(SHIPPING_MS, False, self._onShipping)
+        self._forceTimer = makeTimer(CANCEL_GRACE_MS, True, self._force)
 
     @property
     def busy(self) -> bool:

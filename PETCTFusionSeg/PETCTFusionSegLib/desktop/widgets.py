@@ -1,8 +1,8 @@
-"""Small helpers for tables and labels that several sections share."""
+"""Small helpers for tables, labels and timers that several sections share."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 
@@ -43,3 +43,14 @@ def makeQuiet(label: Any) -> None:
 
     # Not every PythonQt knows this role of Qt 5.12.
     label.setForegroundRole(getattr(qt.QPalette, "PlaceholderText", qt.QPalette.WindowText))
+
+
+def makeTimer(intervalMs: int, once: bool, function: Callable[[], None]) -> Any:
+    """A stopped timer that calls `function`, once after each start or again and again."""
+    import qt
+
+    timer = qt.QTimer()
+    timer.setSingleShot(once)
+    timer.setInterval(intervalMs)
+    timer.connect("timeout()", function)
+    return timer

@@ -11,6 +11,7 @@ from PETCTFusionSegLib.desktop.comparison_details import DetailTables
 from PETCTFusionSegLib.desktop.comparison_table import SegmentTable
 from PETCTFusionSegLib.desktop.overlay_switch import OverlaySwitch, legendHtml
 from PETCTFusionSegLib.desktop.section import Section
+from PETCTFusionSegLib.desktop.widgets import makeTimer
 from PETCTFusionSegLib.i18n import _
 from PETCTFusionSegLib.mrml.distance_model import updateDistanceModel
 from PETCTFusionSegLib.mrml.live import LiveComparisons, LiveRow
@@ -27,7 +28,6 @@ class CompareSection(Section):
     name = "Compare"
 
     def __init__(self, bench: Workbench, ui: Any) -> None:
-        import qt
 
         super().__init__(bench, ui)
         self._comparisons: LiveComparisons | None = None
@@ -37,8 +37,8 @@ class CompareSection(Section):
         self._overlayDone = True
         self._table = SegmentTable(ui.comparisonTable)
         self._details = DetailTables(ui, self._showDetails, self._goTo)
-        self._flushTimer = _timer(qt, 0, True, self._flush)
-        self._pollTimer = _timer(qt, POLL_MS, False, self._poll)
+        self._flushTimer = makeTimer(0, True, self._flush)
+        self._pollTimer = makeTimer(POLL_MS, False, self._poll)
         ui.overlayLegend.text = legendHtml()
         ui.overlayLegend.visible = False
         ui.compareButton.connect("clicked()", self.recompute)
@@ -301,11 +301,3 @@ class CompareSection(Section):
 
 def _waitAMoment() -> str:
     return _("The numbers are being computed: wait a moment and try again.")
-
-
-def _timer(qt: Any, interval_ms: int, once: bool, function: Callable[[], None]) -> Any:
-    timer = qt.QTimer()
-    timer.setSingleShot(once)
-    timer.setInterval(interval_ms)
-    timer.connect("timeout()", function)
-    return timer

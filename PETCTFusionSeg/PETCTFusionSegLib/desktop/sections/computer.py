@@ -14,6 +14,7 @@ from PETCTFusionSegLib.desktop.python_check import PythonCheck, PythonVerdict
 from PETCTFusionSegLib.desktop.runner import Listener
 from PETCTFusionSegLib.desktop.section import Section
 from PETCTFusionSegLib.desktop.settings_panel import keepMachine
+from PETCTFusionSegLib.desktop.widgets import makeTimer
 from PETCTFusionSegLib.i18n import _
 
 _LOG_MS = 500
@@ -34,8 +35,8 @@ class ComputerSection(Section):
         self.models = ModelsPage(ui, self._python, self._onModels)
         self.pythonCheck = PythonCheck(self._onPythonVerdict)
         self._shownLines = -1
-        self._logTimer = _timer(_LOG_MS, False, self._showLog)
-        self._coolTimer = _timer(0, True, self._cool)
+        self._logTimer = makeTimer(_LOG_MS, False, self._showLog)
+        self._coolTimer = makeTimer(0, True, self._cool)
         ui.pythonEdit.text = self._python()
         ui.pythonEdit.connect("editingFinished()", self._onPython)
         ui.computerPythonBrowseButton.connect("clicked()", self._choosePython)
@@ -180,13 +181,3 @@ def _mark(verdict: dict[str, Any]) -> str:
     if verdict["usable"]:
         return _GOOD
     return _NONE if verdict["id"] == "cuda" else _BAD
-
-
-def _timer(interval_ms: int, once: bool, function: Any) -> Any:
-    import qt
-
-    timer = qt.QTimer()
-    timer.setSingleShot(once)
-    timer.setInterval(interval_ms)
-    timer.connect("timeout()", function)
-    return timer

@@ -8,6 +8,7 @@ from petctfusion.errors import FusionError
 from PETCTFusionSegLib.desktop.bench import Workbench
 from PETCTFusionSegLib.desktop.parameters import SETTINGS_GROUP
 from PETCTFusionSegLib.desktop.section import Section
+from PETCTFusionSegLib.desktop.widgets import makeTimer
 from PETCTFusionSegLib.i18n import _
 from PETCTFusionSegLib.mrml.delivery import Delivery
 
@@ -22,13 +23,10 @@ class DeliverSection(Section):
 
     def __init__(self, bench: Workbench, ui: Any) -> None:
         import ctk
-        import qt
 
         super().__init__(bench, ui)
         self._delivery: Delivery | None = None
-        self._pollTimer = qt.QTimer()
-        self._pollTimer.setInterval(_POLL_MS)
-        self._pollTimer.connect("timeout()", self._poll)
+        self._pollTimer = makeTimer(_POLL_MS, False, self._poll)
         ui.deliverFolderEdit.filters = ctk.ctkPathLineEdit.Dirs
         ui.deliverFolderEdit.showHistoryButton = False
         ui.deliverFolderEdit.currentPath = str(bench.settings.value(_FOLDER) or "")

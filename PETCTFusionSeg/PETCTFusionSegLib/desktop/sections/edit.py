@@ -9,6 +9,7 @@ from PETCTFusionSegLib.desktop.bench import Workbench
 from PETCTFusionSegLib.desktop.clicks import ClickRefinement
 from PETCTFusionSegLib.desktop.result_binding import ResultBinding
 from PETCTFusionSegLib.desktop.section import Section
+from PETCTFusionSegLib.desktop.widgets import makeTimer
 from PETCTFusionSegLib.i18n import _
 from PETCTFusionSegLib.mrml.live_events import EditObserver
 
@@ -32,9 +33,9 @@ class EditSection(Section):
         self._stepOpen = False
         self._edits = EditObserver(self._onEdited)
         self.clicks = ClickRefinement(bench, lambda: self._binding, self._showMode)
-        self._stepTimer = _timer(STEP_PAUSE_MS, True, self._endStep)
-        self._lookTimer = _timer(_LOOK_MS, True, self.refresh)
-        self._pollTimer = _timer(_POLL_MS, False, self._poll)
+        self._stepTimer = makeTimer(STEP_PAUSE_MS, True, self._endStep)
+        self._lookTimer = makeTimer(_LOOK_MS, True, self.refresh)
+        self._pollTimer = makeTimer(_POLL_MS, False, self._poll)
         ui.editThresholdSlider.connect("valueChanged(int)", self._onSlider)
         ui.editThresholdSpinBox.connect("valueChanged(double)", self._onSpinBox)
         ui.editResetButton.connect("clicked()", self.resetThreshold)
@@ -225,13 +226,3 @@ class EditSection(Section):
             return
         name = segment.node.GetSegmentation().GetSegment(segment.segmentId).GetName()
         self.ui.editVolumeLabel.text = _('"{segment}": {ml} ml').format(segment=name, ml=f"{segment.volumeMl:.1f}")
-
-
-def _timer(interval_ms: int, once: bool, function: Any) -> Any:
-    import qt
-
-    timer = qt.QTimer()
-    timer.setSingleShot(once)
-    timer.setInterval(interval_ms)
-    timer.connect("timeout()", function)
-    return timer

@@ -9,6 +9,7 @@ from petctfusion.errors import FusionError
 from PETCTFusionSegLib.desktop.bench import Workbench
 from PETCTFusionSegLib.desktop.lesion_table import LesionTable, decisionNames
 from PETCTFusionSegLib.desktop.section import Section
+from PETCTFusionSegLib.desktop.widgets import makeTimer
 from PETCTFusionSegLib.i18n import _
 from PETCTFusionSegLib.mrml.lesion_decisions import Decision, decide, decisionsOf, readRecords, reopenStatus, showStatus
 from PETCTFusionSegLib.mrml.lesion_list import LesionList
@@ -32,8 +33,8 @@ class LesionsSection(Section):
         self._segmentId = ""
         self._filling = False
         self._decided = False
-        self._flushTimer = _timer(0, True, self._flush)
-        self._pollTimer = _timer(_POLL_MS, False, self._poll)
+        self._flushTimer = makeTimer(0, True, self._flush)
+        self._pollTimer = makeTimer(_POLL_MS, False, self._poll)
         ui.lesionSegmentSelector.connect("currentIndexChanged(int)", self._onSegment)
         ui.lesionPreviousButton.connect("clicked()", self.previousLesion)
         ui.lesionNextButton.connect("clicked()", self.nextLesion)
@@ -239,13 +240,3 @@ def summary(rows: Sequence[LesionRow], decisions: Sequence[Decision]) -> str:
         parts.append(_("SUVmax {suv}").format(suv=f"{max(known):.2f}"))
     counts = [f"{list(decisions).count(one)} {name}" for one, name in decisionNames().items() if one in decisions]
     return f"{', '.join(parts)}. {', '.join(counts).capitalize()}."
-
-
-def _timer(interval_ms: int, once: bool, function: Any) -> Any:
-    import qt
-
-    timer = qt.QTimer()
-    timer.setSingleShot(once)
-    timer.setInterval(interval_ms)
-    timer.connect("timeout()", function)
-    return timer

@@ -17,7 +17,7 @@ from PETCTFusionSegLib.desktop.results import StudyOutcome
 from PETCTFusionSegLib.desktop.runner import Listener, RunResult
 from PETCTFusionSegLib.desktop.section import Section
 from PETCTFusionSegLib.desktop.settings_panel import keepMachine
-from PETCTFusionSegLib.desktop.widgets import makeQuiet
+from PETCTFusionSegLib.desktop.widgets import makeQuiet, makeTimer
 from PETCTFusionSegLib.i18n import _
 from PETCTFusionSegLib.mrml.imports import SegmentationResult, StudyJob, importResult
 
@@ -43,7 +43,6 @@ class SegmentSection(Section):
     name = "Segment"
 
     def __init__(self, bench: Workbench, ui: Any) -> None:
-        import qt
 
         super().__init__(bench, ui)
         self.models: list[InstalledModel] = []
@@ -52,9 +51,7 @@ class SegmentSection(Section):
         self._cardOf: InstalledModel | None = None
         self._filling = False
         self._sceneClosed = False
-        self._clock = qt.QTimer()
-        self._clock.setInterval(_TICK_MS)
-        self._clock.connect("timeout()", self._showElapsed)
+        self._clock = makeTimer(_TICK_MS, False, self._showElapsed)
         self._fillModels()
         self.showDevices([])
         ui.modelCardLabel.visible = False

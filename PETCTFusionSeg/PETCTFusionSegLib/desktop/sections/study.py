@@ -9,6 +9,7 @@ from petctfusion.volumes import Finding, Verdict
 from PETCTFusionSegLib.desktop import inputs
 from PETCTFusionSegLib.desktop.bench import Workbench
 from PETCTFusionSegLib.desktop.section import Section
+from PETCTFusionSegLib.desktop.widgets import makeTimer
 from PETCTFusionSegLib.i18n import _
 from PETCTFusionSegLib.mrml.live_events import EditObserver
 from PETCTFusionSegLib.mrml.study_verdict import studyVerdict
@@ -33,15 +34,11 @@ class StudySection(Section):
     name = "Study"
 
     def __init__(self, bench: Workbench, ui: Any) -> None:
-        import qt
 
         super().__init__(bench, ui)
         self._filling = False
         self._watched: tuple[Any, ...] = ()
-        self._timer = qt.QTimer()
-        self._timer.setSingleShot(True)
-        self._timer.setInterval(_LOOK_AGAIN_MS)
-        self._timer.connect("timeout()", self._lookAgain)
+        self._timer = makeTimer(_LOOK_AGAIN_MS, True, self._lookAgain)
         self._observer = EditObserver(self._onNodeEvent)
         self._selectors = {
             "ct": ui.ctSelector,
