@@ -17,7 +17,7 @@ def main(folder: str) -> int:
     python = create(Path(folder))
     if python is None:
         return tell("The virtual environment could not be made; on Debian or Ubuntu: apt install python3-venv.")
-    command = [str(python), "-m", "pip", "install", "--disable-pip-version-check", "-e", ".[slicer,test]"]
+    command = [str(python), "-m", "pip", "install", "--disable-pip-version-check", "-e", ".[slicer,web,test]"]
     if sys.version_info[:2] == PINNED:
         command += ["-c", str(CONSTRAINTS.relative_to(ROOT))]
     print("Installing (about 3 GB on disk, a few minutes) ...", flush=True)
