@@ -63,12 +63,17 @@ endif
 	@$(PETCTFUSION) picture --ct "$(DEMO_CT)" --pet "$(DEMO_PET)" $(if $(DEMO_REF),--reference "$(DEMO_REF)") \
 		--pet-units $(DEMO_UNITS) --segmentation "$(OUTPUT)/segmentation.nii.gz" --output "$(OUTPUT)/demo.png"
 	@echo "== Done: open $(OUTPUT)/segmentation.seg.nrrd in 3D Slicer, $(OUTPUT)/demo.png in any viewer"
+	@echo "== In a browser, to look, draw and compare:"
+	@echo "$(PETCTFUSION) view --ct '$(DEMO_CT)' --pet '$(DEMO_PET)'$(if $(DEMO_REF), --reference '$(DEMO_REF)')" \
+		"--pet-units $(DEMO_UNITS) --segmentation '$(OUTPUT)/segmentation.nii.gz'"
 
 test: $(STAMP) .checks
+	@$(BIN)/python .ci/find_browser.py
 	@echo "== Tests (the slow ones: make test-slow)"
 	@$(BIN)/python -m pytest -m "not slow"
 
 test-slow: $(STAMP) .checks
+	@$(BIN)/python .ci/find_browser.py
 	@echo "== All tests"
 	@$(BIN)/python -m pytest
 

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import sys
+
 __all__ = ["_"]
 
 try:
+    # In the desktop it is there already; elsewhere it has no translations, and importing it takes a second.
+    if "slicer" not in sys.modules:
+        raise ImportError
     from slicer.i18n import tr as _
-except ImportError:  # slicer-core has no translations
+except ImportError:
 
     def _(text: str) -> str:
         """The text itself."""

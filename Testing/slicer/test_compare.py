@@ -85,7 +85,7 @@ def test_while_a_large_change_is_computed_no_old_number_is_shown(compared, monke
     seen = set()
     compared.app.wait(lambda: seen.add(compared.text(1)) or compared.text(1) == "0.000", "the edit is seen", 20)
     assert COMPUTING in seen
-    assert not compared.app.panel.sections["Compare"]._pollTimer.isActive()
+    assert not compared.app.panel.sections["Compare"].comparing.polling
 
 
 def test_without_following_the_numbers_are_marked_until_compare_now(compared):

@@ -12,9 +12,11 @@ from harness import proxy
 
 import petctfusion
 from petctfusion.errors import DeviceError
-from PETCTFusionSegLib.desktop import install, interpreter, python_check
-from PETCTFusionSegLib.desktop.parameters import MachineSettings, writeMachine
+from PETCTFusionSegLib.desktop import install, python_check
+from PETCTFusionSegLib.desktop.machine import writeMachine
 from PETCTFusionSegLib.selftest.steps import chooseStudy, waitForResult
+from PETCTFusionSegLib.workbench import interpreter
+from PETCTFusionSegLib.workbench.parameters import MachineSettings
 
 REQUIREMENTS = [*install.SHIPPED_WITH_SLICER, *install.readRequirements(install.requirementsFile())]
 

@@ -131,14 +131,14 @@ def test_a_probability_that_cannot_be_prepared_is_said_and_not_asked_for_ever(ap
     def broken(*_arguments):
         raise MemoryError("no room")
 
-    monkeypatch.setattr("PETCTFusionSegLib.desktop.result_binding.ProbabilityLevels", broken)
+    monkeypatch.setattr("PETCTFusionSegLib.workbench.result_binding.ProbabilityLevels", broken)
     chooseStudy(application)
     application.click(application.ui.applyButton)
     ui = application.ui
     application.wait(lambda: "could not be prepared" in ui.editHintLabel.text, "the failure is said", 20)
     assert "no room" in application.status
     application.pause(0.1)
-    assert not sectionOf(application)._pollTimer.isActive()
+    assert not sectionOf(application).result._pollTimer.isActive()
     assert not any(widget.enabled for widget in controls(application))
 
 
@@ -261,3 +261,30 @@ def test_the_section_looks_as_it_should(application, tmp_path):
     take("placing")
     assert all(picture.std() > 5 for picture in pictures.values())
     assert not np.array_equal(pictures["ready"], pictures["placing"])
+
+
+def test_a_model_that_takes_clicks_answers_them_itself(application, monkeypatch):
+    application.panel.sections["Segment"].choice.choose("sts-anatomy-guided-clicks@1.0.0")
+    result = EditedResult(application)
+    before = result.mask()
+    asked, refine = [], application.panel.runner.refine
+
+    def noted(*arguments, **named):
+        asked.append((arguments[2], named))
+        refine(*arguments, **named)
+
+    monkeypatch.setattr(application.panel.runner, "refine", noted)
+    inside = tuple(int(v) for v in np.argwhere(before)[before.sum() // 2])
+    result.clickInto(application.ui.editRemoveButton, inside)
+    result.waitForAnswer("removed")
+    after = result.mask()
+    assert not after[inside]
+    assert (before & ~after).sum() > 1
+    assert not (after & ~before).any()
+    assert np.array_equal(after[~result.near(inside)], before[~result.near(inside)])
+    result.clickInto(application.ui.editAddButton, inside)
+    result.waitForAnswer("added")
+    assert result.mask()[inside]
+    (_, first), (clicks, second) = asked
+    assert all(named["guide"].model.name == "sts-anatomy-guided-clicks" for named in (first, second))
+    assert [click.foreground for click in clicks] == [False, True]

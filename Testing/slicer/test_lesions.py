@@ -77,7 +77,7 @@ def test_the_choice_follows_the_lesion_through_edits(reading):
 
 
 def test_next_and_previous_stop_at_the_ends_with_a_sentence(reading):
-    lesions = reading.app.panel.sections["Lesions"]
+    lesions = reading.app.panel.sections["Lesions"].review
     lesions.nextLesion()
     assert reading.table.currentRow() == 0
     lesions.previousLesion()
@@ -89,7 +89,7 @@ def test_next_and_previous_stop_at_the_ends_with_a_sentence(reading):
 
 
 def test_keys_without_a_chosen_lesion_say_so(reading):
-    lesions = reading.app.panel.sections["Lesions"]
+    lesions = reading.app.panel.sections["Lesions"].review
     for key in (lesions.accept, lesions.reject, lesions.flag):
         key()
         assert reading.says == "Choose a lesion in the table."

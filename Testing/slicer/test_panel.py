@@ -10,11 +10,12 @@ import pytest
 import SimpleITK as sitk
 import slicer
 
-from PETCTFusionSegLib.desktop.parameters import readMachine, readStudy
+from PETCTFusionSegLib.desktop.machine import readMachine
 from PETCTFusionSegLib.mrml.segmentations import segmentImage, setSegmentImage
 from PETCTFusionSegLib.mrml.volumes import imageFromVolumeNode, volumeNodeFromImage
 from PETCTFusionSegLib.selftest.steps import chooseStudy, waitForResult
 from PETCTFusionSegLib.selftest.study import imageOfReference
+from PETCTFusionSegLib.workbench.parameters import readStudy
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ def ensemble(application, tinyModel):
     write_card(replace(read_card(copy), name="copy", not_for=("Copies.",)), copy)
     make_ensemble(["tiny", "copy"], EnsembleChoices("both", title="Two at once", weights=(1.0, 3.0)))
     application.panel.sections["Segment"].enter()
-    names = [model.name for model in application.panel.sections["Segment"].models]
+    names = [model.name for model in application.panel.sections["Segment"].choice.models]
     application.ui.modelSelector.currentIndex = names.index("both")
     yield
     remove_model("both")

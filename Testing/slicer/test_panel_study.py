@@ -2,10 +2,10 @@
 
 import pytest
 
-from PETCTFusionSegLib.desktop import inputs
-from PETCTFusionSegLib.desktop.progress import Progress, durationText, progressText
 from PETCTFusionSegLib.mrml.volumes import imageFromVolumeNode, volumeNodeFromImage
 from PETCTFusionSegLib.selftest.steps import chooseStudy, waitForResult
+from PETCTFusionSegLib.workbench import inputs
+from PETCTFusionSegLib.workbench.progress import Progress, durationText, progressText
 
 
 def test_the_verdict_names_what_is_resampled_and_escapes_names(application):
@@ -55,16 +55,16 @@ def test_the_badge_says_how_the_units_are_known(application, monkeypatch, units,
 def test_the_threshold_starts_with_the_cards_and_reaches_the_result(application):
     chooseStudy(application)
     section = application.panel.sections["Segment"]
-    assert section.chosenThreshold() == section.chosenModel().card.threshold == 0.5
+    assert section.choice.threshold(application.ui.runThreshold.value) == section.choice.model.card.threshold == 0.5
     application.ui.runThreshold.value = 0.95
     application.click(application.ui.applyButton)
     result = waitForResult(application)
     assert result.GetAttribute("PETCTFusionSeg.Parameter.Threshold") == "0.95"
     outcome = application.panel.bench.results.of(result)
     assert outcome.threshold == 0.95
-    names = [model.name for model in section.models]
+    names = [model.name for model in section.choice.models]
     application.ui.modelSelector.currentIndex = names.index("sts-ensemble")
-    assert section.chosenThreshold() == 0.7
+    assert section.choice.threshold(application.ui.runThreshold.value) == 0.7
     assert "Dice 0.81, HD95 13.3 mm on 8 patients" in application.ui.modelCardLabel.text
 
 

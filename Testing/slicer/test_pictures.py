@@ -127,7 +127,7 @@ def test_ready(application, picture):
 
 def test_the_card_is_open(application, picture):
     chooseStudy(application)
-    names = [model.name for model in application.panel.sections["Segment"].models]
+    names = [model.name for model in application.panel.sections["Segment"].choice.models]
     application.ui.modelSelector.currentIndex = names.index("sts-ensemble")
     application.ui.modelCardButton.checked = True
     picture("model-card")

@@ -5,7 +5,8 @@ import slicer
 
 from petctfusion.models import list_models
 from PETCTFusionSegLib.desktop import settings_panel
-from PETCTFusionSegLib.desktop.parameters import MachineSettings, readMachine, readStudy, writeMachine
+from PETCTFusionSegLib.desktop.machine import readMachine, writeMachine
+from PETCTFusionSegLib.workbench.parameters import MachineSettings, readStudy
 
 
 @pytest.fixture

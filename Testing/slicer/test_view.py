@@ -93,7 +93,7 @@ def test_no_observer_stays_when_the_study_changes_or_the_scene_closes(applicatio
     display = study.ct.GetDisplayNode()
     assert display.HasObserver("ModifiedEvent")
     application.ui.ctSelector.setCurrentNode(None)
-    section = application.panel.sections["View"]
+    section = application.panel.sections["View"].viewing
     assert display not in [node for node, _tag in section._observed]
     application.scene.Clear(False)
     assert section._observed == []

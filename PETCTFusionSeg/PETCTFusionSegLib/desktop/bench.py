@@ -1,71 +1,33 @@
-"""What the panel's sections share: the study, the editor, the worker, the results, and one line to the user."""
+"""What the panel's sections share: the workbench, the application's settings and the keys."""
 
 from __future__ import annotations
 
-import logging
-import traceback
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from petctfusion.errors import FusionError
-from petctfusion.volumes import Verdict
-from PETCTFusionSegLib.i18n import _
+from PETCTFusionSegLib.workbench.bench import Workbench
+from PETCTFusionSegLib.workbench.parameters import MachineSettings
 
-from .inputs import UnitsBadge
-from .parameters import StudyParameters
-from .results import ResultStore
-from .runner import WorkerRunner
+from .machine import readMachine
 from .segmenteditor import EmbeddedEditor
+from .settings_panel import keepMachine
 from .shortcuts import Shortcuts
-
-_log = logging.getLogger("PETCTFusionSeg")
 
 
 @dataclass
-class Workbench:
-    """Made by the panel; sections read it, and tell it with `changed` that others should look again."""
+class DesktopBench(Workbench):
+    """Made by the panel."""
 
-    study: StudyParameters
     editor: EmbeddedEditor
-    runner: WorkerRunner
-    say: Callable[[str], None]
-    """Shows a sentence in the line under Apply."""
-    changed: Callable[[], None]
-    """Nodes, the edited segmentation, results or a run changed: every section's `refresh` is called."""
-    settings: Any
+    settings: Any = field(kw_only=True)
     """The application's `QSettings`."""
-    results: ResultStore = field(default_factory=ResultStore)
     shortcuts: Shortcuts = field(default_factory=Shortcuts)
     """Sections add the keys of what they do."""
-    verdict: Verdict | None = None
-    """Whether the chosen volumes can be segmented; None while CT or PET is missing."""
-    units: UnitsBadge | None = None
-    """What is known of the PET's units; None while there is no PET."""
-    modelChanges: int = 0
-    """Counts how often models were added or removed, so that lists of them are filled again."""
-    sceneOpen: bool = True
 
-    @property
-    def scene(self) -> Any:
-        """The application's scene."""
-        import slicer
+    def readMachine(self) -> MachineSettings:
+        """The choices of this computer, which Slicer's own settings page may have changed."""
+        return readMachine(self.settings)
 
-        return slicer.mrmlScene
-
-    def segmentation(self) -> Any:
-        """The segmentation in the embedded editor, or None."""
-        return self.editor.segmentation() if self.sceneOpen else None
-
-    def log(self, sentence: str) -> None:
-        """A line for the log alone."""
-        _log.info("%s", sentence)
-
-    def fail(self, error: BaseException) -> None:
-        """One sentence in the panel; the traceback of what nobody expected goes to the log."""
-        if isinstance(error, FusionError):
-            _log.warning("%s", error)
-            self.say(str(error))
-            return
-        _log.error("%s", "".join(traceback.format_exception(type(error), error, error.__traceback__)))
-        self.say(_("This should not have happened: {error}. The details are in the log.").format(error=error))
+    def keepMachine(self, machine: MachineSettings) -> None:
+        """Keep them for the next time too."""
+        keepMachine(self.settings, machine)

@@ -1,42 +1,19 @@
-"""The table of segments against the reference: what its cells say, and which of its rows is meant."""
+"""The tables of the Compare section: segments, lesions, slices."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable
 from typing import Any
 
 from PETCTFusionSegLib.i18n import _
-from PETCTFusionSegLib.mrml.live import LiveRow
-from PETCTFusionSegLib.mrml.live_tables import COMPUTING, distanceText
+from PETCTFusionSegLib.workbench.comparing import Comparing
+from PETCTFusionSegLib.workbench.comparison_details import ComparisonDetails, Front
+from PETCTFusionSegLib.workbench.comparison_texts import cellTexts, definition, toleranceText
 
 from .widgets import fillTable
 
 _NSD_COLUMN = 5
-
-
-def definition() -> str:
-    """How the numbers are defined; the tooltip of the table."""
-    return _(
-        "Dice = 2|A and B| / (|A| + |B|). HD95: surfaces are mask voxels with a 6-neighbor outside (the image border "
-        "counts as outside); distances between voxel centers in mm; the larger of the two directed 95th percentiles. "
-        "NSD: part of both surfaces (by area) within the tolerance named above. Compared in physical space on the "
-        "reference's grid."
-    )
-
-
-def cellTexts(row: LiveRow, outdated: bool = False) -> tuple[str, ...]:
-    """The cells of a row; numbers that are not current any more are in brackets."""
-    found = row.numbers
-    if found is None or row.volume_ml is None:
-        return (row.name, COMPUTING if row.state in ("computing", "empty") else row.state, "", "", "", "")
-    texts = (
-        f"{found.dice:.3f}",
-        distanceText(found.hd95_mm),
-        f"{row.volume_ml:.1f}",
-        f"{found.reference_volume_ml:.1f}",
-        f"{found.nsd:.3f}",
-    )
-    return (row.name, *(f"({text})" if outdated else text for text in texts))
+_FRONTS: tuple[Front, ...] = ("", "lesions", "slices")
 
 
 class SegmentTable:
@@ -45,29 +22,62 @@ class SegmentTable:
     def __init__(self, table: Any) -> None:
         self._table = table
         headers = [_("Segment"), _("Dice"), _("HD95\n(mm)"), _("Volume\n(ml)"), _("Reference\n(ml)"), _("NSD")]
-        prepareTable(table, headers)
+        _prepareTable(table, headers)
         table.toolTip = definition()
 
-    def fill(self, rows: Sequence[LiveRow], outdated: bool) -> None:
-        """Show these rows."""
-        fillTable(self._table, [cellTexts(row, outdated) for row in rows], [definition()] * len(rows))
-        # As a rule one: it follows from the spacing of the reference.
-        tolerances = {f"{row.numbers.nsd_tolerance_mm:.1f}" for row in rows if row.numbers is not None}
-        if tolerances:
-            text = _("NSD\n({mm} mm)").format(mm=", ".join(sorted(tolerances)))
-            self._table.horizontalHeaderItem(_NSD_COLUMN).setText(text)
+    def fill(self, comparing: Comparing) -> None:
+        """Show the rows of now."""
+        rows = comparing.rows
+        fillTable(self._table, [cellTexts(row, comparing.outdated) for row in rows], [definition()] * len(rows))
+        tolerance = toleranceText(rows)
+        if tolerance:
+            self._table.horizontalHeaderItem(_NSD_COLUMN).setText(_("NSD\n({mm} mm)").format(mm=tolerance))
 
-    def chosen(self, rows: Sequence[LiveRow]) -> LiveRow | None:
-        """The selected one of the rows, otherwise the first; None without numbers."""
-        number = max(self._table.currentRow(), 0)
-        return rows[number] if number < len(rows) and rows[number].numbers is not None else None
+    @property
+    def chosen(self) -> int:
+        """The selected row, otherwise the first."""
+        return max(int(self._table.currentRow()), 0)
 
 
-def prepareTable(table: Any, headers: Sequence[str]) -> None:
+class DetailTables:
+    """Shows the tab that is in front; a click goes to the place."""
+
+    def __init__(self, ui: Any, comparing: Comparing) -> None:
+        self._tabs, self._comparing = ui.compareTabs, comparing
+        self._lesionTable, self._sliceTable = ui.compareLesionTable, ui.compareSliceTable
+        _prepareTable(
+            self._lesionTable,
+            [_("Segment"), _("Lesion"), _("Volume\n(ml)"), _("Reference\n(ml)"), _("Dice"), _("HD95\n(mm)")],
+        )
+        _prepareTable(self._sliceTable, [_("Position\n(mm)"), _("Dice"), _("Area\n(cm²)"), _("Reference\n(cm²)")])
+        ui.compareTabs.connect("currentChanged(int)", self._onTab)
+        for signal in ("cellClicked(int,int)", "cellActivated(int,int)"):
+            self._lesionTable.connect(signal, _lineOf(comparing.goToLesion))
+            self._sliceTable.connect(signal, _lineOf(comparing.goToSlice))
+
+    def show(self, details: ComparisonDetails) -> None:
+        """Show what is known now."""
+        lesions = details.lesions
+        fillTable(self._lesionTable, lesions, [_("Click to go to the lesion.")] * len(lesions))
+        texts = [
+            (f"{one.position_mm:.1f}", f"{one.dice:.3f}", f"{one.area_cm2:.2f}", f"{one.referenceArea_cm2:.2f}")
+            for one in details.slices
+        ]
+        fillTable(self._sliceTable, texts, [_("The worst slice comes first. Click to go there.")] * len(texts))
+
+    def _onTab(self, number: int) -> None:
+        self._comparing.look(_FRONTS[number])
+
+
+def _lineOf(function: Callable[[int], None]) -> Callable[[int, int], None]:
+    return lambda line, _column: function(line)
+
+
+def _prepareTable(table: Any, headers: list[str]) -> None:
     """Columns as wide as the panel allows, and no numbers before the rows."""
     import qt
 
     table.setColumnCount(len(headers))
-    table.setHorizontalHeaderLabels(list(headers))
+    table.setHorizontalHeaderLabels(headers)
     table.horizontalHeader().setSectionResizeMode(qt.QHeaderView.Stretch)
     table.verticalHeader().setVisible(False)

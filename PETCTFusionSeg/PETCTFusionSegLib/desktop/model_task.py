@@ -14,14 +14,14 @@ from typing import Any
 
 from petctfusion.errors import FusionError, ModelError, WorkerError
 from PETCTFusionSegLib.i18n import _
+from PETCTFusionSegLib.workbench.interpreter import localInterpreter
 
-from .interpreter import localInterpreter, workerEnvironment
 from .widgets import makeTimer
+from .worker_process import FAILED_TO_START, workerEnvironment
 
 log = logging.getLogger("PETCTFusionSeg.models")
 
 _GRACE_MS = 2000
-_FAILED_TO_START = 0
 _PERCENT = re.compile(r"(\d+) %")
 
 
@@ -119,7 +119,7 @@ class ModelTask:
 
     def _onProcessError(self, error: int) -> None:
         """A failed start never emits `finished`; everything else does."""
-        if error == _FAILED_TO_START and self._process is not None:
+        if error == FAILED_TO_START and self._process is not None:
             listener = self._listener
             self._drop()
             if listener is not None:

@@ -5,20 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from .bench import Workbench
-from .parameters import StudyParameters, readMachine, readStudy, writeStudy
-from .runner import WorkerRunner
+from PETCTFusionSegLib.workbench.parameters import StudyParameters, readStudy, writeStudy
+
+from .bench import DesktopBench
 from .section import Section
 from .sections.compare import CompareSection
 from .sections.computer import ComputerSection
 from .sections.deliver import DeliverSection
 from .sections.edit import EditSection
 from .sections.lesions import LesionsSection
+from .sections.maps import MapsSection
 from .sections.segment import SegmentSection
 from .sections.study import StudySection
 from .sections.view import ViewSection
 from .segmenteditor import EmbeddedEditor
-from .widgets import makeQuiet
+from .widgets import makeQuiet, makeTimer
+from .worker_process import makeRunner
 
 SECTIONS: tuple[type[Section], ...] = (
     StudySection,
@@ -27,6 +29,7 @@ SECTIONS: tuple[type[Section], ...] = (
     EditSection,
     CompareSection,
     LesionsSection,
+    MapsSection,
     DeliverSection,
     ComputerSection,
 )
@@ -43,10 +46,16 @@ class Panel:
         self._changing = False
         self.root, self._forms = _build(layout, resourcePath)
         self.ui = slicer.util.childWidgetVariables(self.root)
-        self.runner = WorkerRunner(self._add, self._onDevices)
+        self.runner = makeRunner(self._add, self._onDevices)
         self.editor = EmbeddedEditor(self.ui.segmentEditorWidget, self.changed)
-        self.bench = Workbench(
-            StudyParameters(), self.editor, self.runner, self._say, self.changed, slicer.app.settings()
+        self.bench = DesktopBench(
+            StudyParameters(),
+            self.editor,
+            self.runner,
+            self._say,
+            self.changed,
+            makeTimer,
+            settings=slicer.app.settings(),
         )
         self.sections: dict[str, Any] = {kind.name: kind(self.bench, self.ui) for kind in SECTIONS}
         for form in self._forms.values():
@@ -56,7 +65,7 @@ class Panel:
     def sceneOpened(self) -> None:
         """Take the scene's own choices; at the start, and after a scene was closed or loaded."""
         self.bench.sceneOpen = True
-        self.bench.study = readStudy(self._parameterNode(), readMachine(self.bench.settings))
+        self.bench.study = readStudy(self._parameterNode(), self.bench.readMachine())
         for section in self.sections.values():
             section.sceneOpened()
         self.changed()

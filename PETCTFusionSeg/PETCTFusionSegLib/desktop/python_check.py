@@ -13,14 +13,14 @@ from typing import Any
 import petctfusion
 from petctfusion.errors import DeviceError
 from PETCTFusionSegLib.i18n import _
+from PETCTFusionSegLib.workbench.interpreter import Interpreter, findInterpreter
 
 from . import install
-from .interpreter import Interpreter, findInterpreter, workerEnvironment
 from .widgets import makeTimer
+from .worker_process import FAILED_TO_START, workerEnvironment
 
 OLDEST = (3, 10)
 WAIT_MS = 20000
-_FAILED_TO_START = 0
 _PROGRAM = """
 import importlib.metadata, importlib.util, json, sys
 found = {}
@@ -129,7 +129,7 @@ class PythonCheck:
 
     def _onProcessError(self, error: int) -> None:
         """A failed start never emits `finished`; everything else does."""
-        if error == _FAILED_TO_START and self._process is not None:
+        if error == FAILED_TO_START and self._process is not None:
             self._tell(PythonVerdict(False, _("It cannot be started: check that it is a program that you may run.")))
 
     def _onTimeout(self) -> None:

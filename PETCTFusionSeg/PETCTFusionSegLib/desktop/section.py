@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .bench import Workbench
+from .bench import DesktopBench
 
 
 class Section:
@@ -14,7 +14,7 @@ class Section:
     """The form is `Resources/UI/<name>.ui`, its frame in the panel `<name>Section`, its grey line `<name>WaitLabel`."""
     collapsed = False
 
-    def __init__(self, bench: Workbench, ui: Any) -> None:
+    def __init__(self, bench: DesktopBench, ui: Any) -> None:
         """`ui` has the widgets of all sections by their object names."""
         self.bench = bench
         self.ui = ui

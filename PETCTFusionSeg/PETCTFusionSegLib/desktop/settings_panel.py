@@ -6,8 +6,9 @@ from typing import Any
 
 from petctfusion.models import list_models
 from PETCTFusionSegLib.i18n import _
+from PETCTFusionSegLib.workbench.parameters import MachineSettings
 
-from .parameters import MachineSettings, readMachine, settingsKey, writeMachine
+from .machine import readMachine, settingsKey, writeMachine
 
 _NAME = "PETCTFusionSegSettings"
 

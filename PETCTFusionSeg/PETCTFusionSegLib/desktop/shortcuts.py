@@ -1,10 +1,11 @@
-"""The module's keys: one list, from which the keyboard works and its help is shown. Active while the module is open."""
+"""The module's keys in the application's window, active while the module is open."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
+
+from PETCTFusionSegLib.workbench.keys import Binding, Keys
 
 _DIGITS = "0123456789"
 RESERVED = frozenset(
@@ -24,36 +25,21 @@ RESERVED = frozenset(
 """Keys of Slicer itself, which a module must not take: two owners of a key in one window silence both."""
 
 
-@dataclass(frozen=True)
-class Binding:
-    """A key (as `QKeySequence` reads it), what a person gets from it, and the function."""
+class Shortcuts(Keys):
+    """The keys work between `activate` and `deactivate`."""
 
-    key: str
-    what: str
-    function: Callable[[], object]
-
-
-class Shortcuts:
-    """Sections add their keys when they are made; the keys work between `activate` and `deactivate`."""
+    reserved = RESERVED
 
     def __init__(self) -> None:
-        self.bindings: list[Binding] = []
+        super().__init__()
         self._window: Any = None
         self._active: list[Any] = []
 
     def add(self, key: str, what: str, function: Callable[[], object]) -> None:
-        """Give a key a meaning; `what` is a short phrase for the help. A key that is taken is a `ValueError`."""
-        if key in RESERVED:
-            raise ValueError(f"the key {key} belongs to Slicer")
-        if key in (binding.key for binding in self.bindings):
-            raise ValueError(f"the key {key} has a meaning already")
-        self.bindings.append(Binding(key, what, function))
+        """As for all keys; it works at once when the module is open."""
+        super().add(key, what, function)
         if self._window is not None:
             self._install(self.bindings[-1])
-
-    def rows(self) -> list[tuple[str, str]]:
-        """Key and meaning, in the order in which they were added."""
-        return [(binding.key, binding.what) for binding in self.bindings]
 
     def activate(self, window: Any) -> None:
         """Listen in a window, as long as the module is the one in it."""

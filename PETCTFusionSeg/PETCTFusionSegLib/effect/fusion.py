@@ -21,7 +21,7 @@ from .outline import BrushOutline
 from .pointer import Pointer
 
 if TYPE_CHECKING:
-    from PETCTFusionSegLib.desktop.bench import Workbench
+    from PETCTFusionSegLib.workbench.bench import Workbench
 
 _log = logging.getLogger("PETCTFusionSeg.effect")
 

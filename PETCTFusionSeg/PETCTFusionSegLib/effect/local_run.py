@@ -7,24 +7,19 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-import numpy as np
 import SimpleITK as sitk
 
 from petctfusion.errors import BadInputError, CancelledError
 from petctfusion.models import InstalledModel, default_model, find_model
-from petctfusion.volumes.checks import check_grids
-from petctfusion.volumes.geometry import Geometry
-from petctfusion.volumes.grid import CT_AIR_HU, PET_AIR_SUV
-from PETCTFusionSegLib.desktop.bench import Workbench
-from PETCTFusionSegLib.desktop.inputs import StudyImages, unitsBadge
-from PETCTFusionSegLib.desktop.parameters import StudyParameters, readMachine, readStudy
-from PETCTFusionSegLib.desktop.progress import Progress, progressText
-from PETCTFusionSegLib.desktop.runner import Listener, RunResult, WorkerRunner
+from PETCTFusionSegLib.desktop.machine import readMachine
+from PETCTFusionSegLib.desktop.worker_process import makeRunner
 from PETCTFusionSegLib.i18n import _
-from PETCTFusionSegLib.mrml.boxes import imageInBox
-from PETCTFusionSegLib.mrml.suv_scale import suvScale
 from PETCTFusionSegLib.mrml.transforms import Matrix
-from PETCTFusionSegLib.mrml.volumes import geometryOfVolumeNode
+from PETCTFusionSegLib.workbench.bench import Workbench
+from PETCTFusionSegLib.workbench.local_study import contextMm, studyAround
+from PETCTFusionSegLib.workbench.parameters import StudyParameters, readStudy
+from PETCTFusionSegLib.workbench.progress import Progress, progressText
+from PETCTFusionSegLib.workbench.runner import Listener, RunResult, WorkerRunner
 
 MODULE = "PETCTFusionSeg"
 
@@ -77,7 +72,7 @@ class LocalRun:
             raise BadInputError(_("The network needs a CT and a PET."), _("Choose them in the effect's options."))
         study = self.study(ct.GetScene())
         model = find_model(study.model) if study.model else default_model()
-        images = _cropped(ct, pet, study.extra, corners, contextMm(model))
+        images = studyAround(ct, pet, study.extra, corners, contextMm(model))
         self._say(_("Preparing..."))
         listener = Listener(partial(self._onResult, model, onResult), self._onError, self._onProgress)
         self._runner().run(lambda: images, model, readMachine(slicer.app.settings()), listener)
@@ -105,7 +100,7 @@ class LocalRun:
         if self.bench is not None:
             return self.bench.runner
         if self._own is None:
-            self._own = WorkerRunner(self._say, lambda _devices: None)
+            self._own = makeRunner(self._say, lambda _devices: None)
             slicer.app.connect("aboutToQuit()", self.shutdown)
         return self._own
 
@@ -127,28 +122,3 @@ class LocalRun:
         self._changed()
         if self.bench is not None:
             self.bench.changed()
-
-
-def contextMm(model: InstalledModel) -> float:
-    """What the network sees around a voxel: half its longest window, of an ensemble's largest member, mm."""
-    cards = [member.card for member in model.members] or [model.card]
-    windows = [
-        size * spacing
-        for card in cards
-        for size, spacing in zip(getattr(card, "patch", ()), getattr(card, "spacing_mm", ()), strict=True)
-    ]
-    return max(windows, default=0.0) / 2
-
-
-def _cropped(ct: Any, pet: Any, extra: Any, corners: Matrix, margin_mm: float) -> StudyImages:
-    """The study around the points. Raises `BadInputError` when it cannot be used there."""
-    check_grids(geometryOfVolumeNode(ct), geometryOfVolumeNode(pet)).raise_if_refused()
-    scale = suvScale(pet)
-    ctImage = imageInBox(ct, corners, margin_mm, CT_AIR_HU)
-    around = Geometry.of(ctImage).corners()
-    step = max(geometryOfVolumeNode(pet).spacing)
-    petImage = sitk.Cast(imageInBox(pet, around, step, PET_AIR_SUV), sitk.sitkFloat32) * scale.factor()
-    if not np.isfinite(sitk.GetArrayViewFromImage(petImage)).all():
-        raise BadInputError(_("The PET holds values that are not numbers here."), _("Load it again."))
-    extraImage = imageInBox(extra, around, step) if extra is not None else None
-    return StudyImages(ctImage, petImage, unitsBadge(pet).text, (), extraImage)

@@ -77,7 +77,7 @@ def hangStudy(scene: Any, ct: Any, pet: Any, place: Ras | None = None) -> str:
 def showFused(scene: Any, ct: Any, pet: Any) -> None:
     """CT in the background and PET over it, in all slice views, which are linked."""
     background, foreground = (ct, pet) if ct is not None else (pet, None)
-    for composite in _composites(scene):
+    for composite in sliceComposites(scene):
         changing = composite.StartModify()
         composite.SetLinkedControl(True)
         composite.SetHotLinkedControl(True)
@@ -106,7 +106,7 @@ def fitSlices(scene: Any, volume: Any, place: Ras | None = None) -> None:
 
 def petOpacity(scene: Any, pet: Any) -> float | None:
     """How opaque a PET lies over the CT (0 to 1); None when no slice view shows it so."""
-    for composite in _composites(scene):
+    for composite in sliceComposites(scene):
         if pet is not None and composite.GetForegroundVolumeID() == pet.GetID():
             return float(composite.GetForegroundOpacity())
     return None
@@ -114,7 +114,7 @@ def petOpacity(scene: Any, pet: Any) -> float | None:
 
 def setPetOpacity(scene: Any, pet: Any, opacity: float) -> None:
     """Make a PET more or less opaque (0 to 1) in every slice view that shows it over the CT."""
-    for composite in _composites(scene):
+    for composite in sliceComposites(scene):
         if pet is not None and composite.GetForegroundVolumeID() == pet.GetID():
             composite.SetForegroundOpacity(min(1.0, max(0.0, opacity)))
 
@@ -166,7 +166,7 @@ def _prepareColours(scene: Any, ct: Any, pet: Any) -> str:
     return _("The PET is in {units}: its window was left as it is.").format(units=units.units or _("unknown units"))
 
 
-def _composites(scene: Any) -> Iterator[Any]:
+def sliceComposites(scene: Any) -> Iterator[Any]:
     """The slice views that take part in what is shown; a module may have taken its own out."""
     name = "vtkMRMLSliceCompositeNode"
     for number in range(scene.GetNumberOfNodesByClass(name)):

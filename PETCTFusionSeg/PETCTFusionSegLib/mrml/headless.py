@@ -82,6 +82,16 @@ def bootHeadless(publish: bool = True) -> HeadlessSlicer:
     return booted
 
 
+def adoptApplication(scene: vtkMRMLScene, application: vtkSlicerApplicationLogic) -> HeadlessSlicer:
+    """Publish a scene that somebody else booted (a server without the desktop), and add the logics that it lacks."""
+    booted = HeadlessSlicer(scene, application)
+    for key, (name, className) in _MODULES.items():
+        logic = application.GetModuleLogic(name)
+        booted.logics[key] = logic or _addLogic(getattr(importSlicer(), className)(), name, booted)
+    _standIn(importSlicer(), booted, publish=True)
+    return booted
+
+
 def moduleLogic(name: str) -> Any:
     """The logic of a Slicer module by its lower-case name, in the desktop or headless."""
     return getattr(importSlicer().modules, name).logic()

@@ -111,11 +111,13 @@ class LivePair:
 
         Where that axis is one of the body these are world RAS coordinates.
         """
-        axis = self._lattice()[:3, 2]
-        unit = axis / np.linalg.norm(axis)
-        unit = unit * np.sign(unit[np.abs(unit).argmax()])
+        unit, axis = self._sliceAxis(), self._lattice()[:3, 2]
         first = np.array([self._box[2].start, self._box[1].start, self._box[0].start, 1.0])
         return float(unit @ (self._lattice() @ first)[:3]) + np.asarray(slices) * float(unit @ axis)
+
+    def slicePosition_mm(self, ras: tuple[float, float, float]) -> float:
+        """Position along the slice axis (mm) of a world point (RAS)."""
+        return float(self._sliceAxis() @ np.array(ras))
 
     def refresh(self, forced: bool = False) -> bool:
         """Read what may have changed; True when something did. `forced` looks also where nothing says so."""
@@ -235,6 +237,12 @@ class LivePair:
     def _within_field(self, box: Box3 | None) -> Box3 | None:
         field = self._truth.field if self._truth is not None else None
         return box if field is None or box is None else overlap(box, field)
+
+    def _sliceAxis(self) -> Matrix:
+        """Unit vector across the slices, towards head, front or right."""
+        axis = self._lattice()[:3, 2]
+        unit = axis / np.linalg.norm(axis)
+        return np.asarray(unit * np.sign(unit[np.abs(unit).argmax()]))
 
     def _lattice(self) -> Matrix:
         return self._truth.lattice if self._truth is not None else np.eye(4)

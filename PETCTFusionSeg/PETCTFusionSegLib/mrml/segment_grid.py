@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import vtk
 from numpy.typing import NDArray
+from vtkmodules.util.numpy_support import numpy_to_vtk
 
 from petctfusion.errors import BadInputError
 from petctfusion.volumes.geometry import Geometry
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 Box = tuple[slice, slice, slice]
 Indices = NDArray[Any]
 _WHOLE_VOXEL = 0.02
+# Room around a brush that left the segment's label map, so that the next strokes stay in it.
+_ROOM = 24
 
 
 class SegmentGrid:
@@ -92,6 +95,35 @@ class SegmentGrid:
         else:
             segmentation.ClearSegment(self.segmentId)
 
+    def paint(self, box: Box, mask: Mask, inside: bool) -> int:
+        """Put the voxels where `mask` (z, y, x, on a box of the grid) is true into the segment or take them out.
+
+        Gives how many have changed. Written in place: costs what the box costs, however large the segment is.
+        """
+        segmentation = self.node.GetSegmentation()
+        segmentation.SeparateSegmentLabelmap(self.segmentId)
+        labelmap, offset = self._offset()
+        if labelmap is None:
+            if inside and mask.any():
+                self._write(mask, tuple(part.start for part in box))
+            return int(np.count_nonzero(mask)) if inside else 0
+        if inside:
+            offset = self._reach(labelmap, offset, box)
+        array = arrayFromImage(labelmap)
+        low = [max(part.start - first, 0) for part, first in zip(box, offset, strict=True)]
+        high = [min(part.stop - first, size) for part, first, size in zip(box, offset, array.shape, strict=True)]
+        part = array[tuple(slice(a, max(a, b)) for a, b in zip(low, high, strict=True))]
+        cut = zip(low, part.shape, box, offset, strict=True)
+        wanted = mask[tuple(slice(a + first - b.start, a + first - b.start + size) for a, size, b, first in cut)]
+        label = self._segment().GetLabelValue()
+        changed = wanted & ((part == label) != inside)
+        part[changed] = label if inside else 0
+        number = int(np.count_nonzero(changed))
+        if number:
+            labelmap.GetPointData().GetScalars().Modified()
+            labelmap.Modified()
+        return number
+
     def indexOf(self, pointRas: tuple[float, float, float]) -> tuple[int, int, int]:
         """The voxel (z, y, x) at a world point (RAS, mm). Raises `BadInputError` outside the grid."""
         local = [0.0, 0.0, 0.0]
@@ -142,6 +174,28 @@ class SegmentGrid:
         if old.size:
             mask[tuple(slice(a, a + size) for a, size in zip(start, old.shape, strict=True))] = old
         return mask, tuple(int(v) for v in first)
+
+    def _reach(self, labelmap: Any, offset: tuple[int, int, int], box: Box) -> tuple[int, int, int]:
+        """Let a label map hold a box and some room within the grid; gives the index of its first voxel then."""
+        old = arrayFromImage(labelmap)
+        end = [first + size for first, size in zip(offset, old.shape, strict=True)]
+        if all(a <= part.start and part.stop <= b for a, b, part in zip(offset, end, box, strict=True)):
+            return offset
+        first = [min(a, max(part.start - _ROOM, 0)) for a, part in zip(offset, box, strict=True)]
+        grid = self.grid.shape
+        stop = [max(b, min(part.stop + _ROOM, size)) for b, part, size in zip(end, box, grid, strict=True)]
+        values = np.zeros([b - a for a, b in zip(first, stop, strict=True)], dtype=old.dtype)
+        values[tuple(slice(a - b, a - b + size) for a, b, size in zip(offset, first, old.shape, strict=True))] = old
+        grown = importSlicer().vtkOrientedImageData()
+        grown.ShallowCopy(labelmap)
+        start = [a + b - c for a, b, c in zip(labelmap.GetExtent()[4::-2], first, offset, strict=True)]
+        ends = [a + size - 1 for a, size in zip(start, values.shape, strict=True)]
+        grown.SetExtent(start[2], ends[2], start[1], ends[1], start[0], ends[0])
+        grown.GetPointData().SetScalars(numpy_to_vtk(values.ravel(), deep=True))
+        labelmap.ShallowCopy(grown)
+        # Slice views look at the extent again for a changed segment only.
+        self._segment().Modified()
+        return first[0], first[1], first[2]
 
     def _write(self, mask: Mask, first: tuple[int, ...]) -> None:
         """The segment becomes this mask, whose first voxel has an index (z, y, x) of the grid."""

@@ -18,12 +18,19 @@ from PETCTFusionSegLib.i18n import _
 
 from .headless import importSlicer, moduleLogic
 from .labelmaps import maskInFrame, orientedLabelmap, placeOnGrid, segmentVoxels
-from .terminology import loadTerminology, setTerminology
+from .terminology import NEOPLASM, loadTerminology, setTerminology
 from .transforms import Matrix, ijkToRasOfGeometry
 from .volumes import geometryOfVolumeNode, ijkToRasOfNode, imageFromVolumeNode
 
 if TYPE_CHECKING:
-    from slicer import vtkMRMLNode, vtkMRMLScene, vtkMRMLSegmentationNode, vtkMRMLVolumeNode, vtkSegment
+    from slicer import (
+        vtkMRMLDisplayableNode,
+        vtkMRMLNode,
+        vtkMRMLScene,
+        vtkMRMLSegmentationNode,
+        vtkMRMLVolumeNode,
+        vtkSegment,
+    )
 
 ATTRIBUTE_PREFIX = "PETCTFusionSeg."
 TOKEN_ATTRIBUTE = ATTRIBUTE_PREFIX + "Token"
@@ -60,6 +67,16 @@ def createSegmentation(
     node.GetSegmentation().CollapseBinaryLabelmaps(False)
     node.SetAttribute(TOKEN_ATTRIBUTE, contentToken(node))
     placeInSubjectHierarchy(scene, node, referenceVolumeNode)
+    return node
+
+
+def addContour(
+    scene: vtkMRMLScene, mask: sitk.Image, ct: vtkMRMLVolumeNode, name: str, color: tuple[int, int, int]
+) -> vtkMRMLSegmentationNode:
+    """A segmentation with one segment of this mask (non-zero is inside), which no run replaces."""
+    spec = LabelSpec(value=1, name=_("Tumor"), terminology=NEOPLASM, color=color)
+    node = createSegmentation(scene, sitk.Cast(mask != 0, sitk.sitkUInt8), [spec], ct, name, {})
+    node.RemoveAttribute(TOKEN_ATTRIBUTE)
     return node
 
 
@@ -169,6 +186,21 @@ def placeInSubjectHierarchy(scene: vtkMRMLScene, node: vtkMRMLNode, referenceNod
         tree.SetItemParent(item, parent)
     else:
         tree.CreateItem(parent, node)
+
+
+def removeNode(scene: vtkMRMLScene, node: vtkMRMLDisplayableNode | None) -> None:
+    """Take a node with its display and its place in the subject hierarchy out of the scene, if it is there."""
+    if node is None or not scene.IsNodePresent(node):
+        return
+    display = node.GetDisplayNode()
+    tree = importSlicer().vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(scene)
+    item = tree.GetItemByDataNode(node) if tree is not None else 0
+    if item:
+        # The item alone: the tree would take the node out behind its own back, and complain of that.
+        tree.RemoveItem(item, False, False)
+    for one in (node, display):
+        if one is not None and scene.IsNodePresent(one):
+            scene.RemoveNode(one)
 
 
 def _addSegment(

@@ -13,6 +13,8 @@ from scipy import ndimage
 from petctfusion.errors import BadInputError
 from PETCTFusionSegLib.i18n import _
 
+from .brush_shape import sweptVoxels
+
 Mask = NDArray[np.bool_]
 Triple = tuple[float, float, float]
 RuleKind = Literal["fixed", "percent", "gradient"]
@@ -103,16 +105,7 @@ def _gradient(values: NDArray[np.float32], spacing_mm: Triple) -> NDArray[np.flo
 
 def _footprints(shape: tuple[int, ...], spacing_mm: Triple, brush: Brush) -> tuple[Mask, Mask]:
     """The brush's sphere, and what of it is painted; the voxel under the centre belongs to both however small it is."""
-    offsets = [
-        ((np.arange(size) - centre) * step).reshape([-1 if axis == i else 1 for i in range(3)])
-        for axis, (size, centre, step) in enumerate(zip(shape, brush.centre, spacing_mm, strict=True))
-    ]
-    sphere = np.asarray(offsets[0] ** 2 + offsets[1] ** 2 + offsets[2] ** 2 <= brush.radius_mm**2)
-    middle = tuple(round(value) for value in brush.centre)
-    if all(0 <= index < size for index, size in zip(middle, shape, strict=True)):
-        sphere[middle] = True
+    sphere = sweptVoxels(shape, spacing_mm, [brush.centre], brush.radius_mm)
     if brush.normal is None:
         return sphere, sphere
-    half = sum(abs(part) * step for part, step in zip(brush.normal, spacing_mm, strict=True)) / 2
-    height = sum(part * offset for part, offset in zip(brush.normal, offsets, strict=True))
-    return sphere, sphere & (height >= -half) & (height < half)
+    return sphere, sweptVoxels(shape, spacing_mm, [brush.centre], brush.radius_mm, brush.normal)

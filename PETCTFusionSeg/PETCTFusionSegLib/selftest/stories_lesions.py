@@ -37,7 +37,9 @@ def openLesions(app: SlicerApplication) -> tuple[StudyNodes, str]:
 def waitForLesions(app: SlicerApplication, count: int) -> None:
     """Wait until the list is current and has `count` rows."""
     lesions = app.panel.sections["Lesions"]
-    app.wait(lambda: not lesions.list.busy and app.ui.lesionTable.rowCount == count, f"{count} lesions are listed", 20)
+    app.wait(
+        lambda: not lesions.review.busy and app.ui.lesionTable.rowCount == count, f"{count} lesions are listed", 20
+    )
 
 
 def lesionsAreListedWithTheirUptake(app: SlicerApplication) -> None:

@@ -1,1 +1,1 @@
-"""The room of the browser workbench; it stands beside `desktop` and above `mrml`."""
+"""The workbench in a browser, on Slicer's libraries and trame-slicer; it stands beside `desktop`, above `workbench`."""

@@ -12,7 +12,7 @@ from typing import NoReturn, Protocol, cast
 from petctfusion.errors import FusionError, WorkerError
 
 GROUP = "petctfusion.commands"
-BUILT_IN = ("segment", "evaluate", "phantom", "train", "benchmark", "models", "worker")
+BUILT_IN = ("segment", "evaluate", "phantom", "lesson", "train", "benchmark", "models", "worker")
 
 
 class UsageError(FusionError):

@@ -31,6 +31,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
         choices=("gtv", "igtv"),
         help="lung tumours instead: gtv at rest, igtv as they move (average CT, blurred PET, union of the phases)",
     )
+    cohort.add_argument(
+        "--textures",
+        action="store_true",
+        help="single lesions instead, of two kinds that only their texture tells apart",
+    )
     cohort.add_argument("--chest", type=Path, metavar="FILE", help="with --breathing: a real chest CT that breathes")
     cohort.add_argument("--lungs", type=Path, metavar="FILE", help="mask of the lungs of --chest")
     cohort.add_argument("--maps", type=Path, metavar="DIR", help="folder of organ label maps, one a person")

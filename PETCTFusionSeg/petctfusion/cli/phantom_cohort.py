@@ -12,6 +12,7 @@ from petctfusion.cli.exits import OK
 from petctfusion.cli.progress import ProgressDisplay
 from petctfusion.phantom.breathing_cohort import BreathingSettings, make_breathing_cohort
 from petctfusion.phantom.cohort import CohortSettings, make_cohort
+from petctfusion.phantom.texture_cohort import make_texture_cohort
 
 
 def make_all(args: argparse.Namespace) -> int:
@@ -27,7 +28,9 @@ def make_all(args: argparse.Namespace) -> int:
         def report(done: int, total: int) -> None:
             display.update(done, total, "simulate", (time.monotonic() - started) * (total - done) / done)
 
-        if args.breathing is None:
+        if args.textures:
+            cohort = make_texture_cohort(args.output, args.cohort, args.seed, args.jobs, report)
+        elif args.breathing is None:
             settings = CohortSettings(args.cohort, args.seed, args.negatives)
             cohort = make_cohort(args.maps, args.output, settings, args.jobs, report)
         else:
@@ -45,11 +48,18 @@ def make_all(args: argparse.Namespace) -> int:
 
 
 def _require_one_base(args: argparse.Namespace) -> None:
+    if args.textures:
+        others = ("breathing", "chest", "lungs", "maps")
+        if any(getattr(args, name) is not None for name in others):
+            raise UsageError("--textures goes with no other base of a cohort.", "Leave out the others.")
+        return
     if args.breathing is None:
         if args.chest is not None or args.lungs is not None:
             raise UsageError("--chest and --lungs are for a cohort that breathes.", "Add --breathing igtv.")
         if args.maps is None:
-            raise UsageError("A cohort needs organ maps to be drawn around.", "Add --maps DIR, or --breathing.")
+            raise UsageError(
+                "A cohort needs organ maps to be drawn around.", "Add --maps DIR, --breathing or --textures."
+            )
     elif args.maps is not None:
         raise UsageError("A cohort that breathes takes no organ maps.", "Leave out --maps.")
     elif (args.chest is None) != (args.lungs is None):

@@ -31,6 +31,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", type=_device, default="auto", help="auto (default), cpu or cuda:N")
     parser.add_argument("--grid", choices=("ct", "pet"), default="ct", help="grid of the result (default: ct)")
     parser.add_argument("--probability", action="store_true", help="also write the probability map")
+    parser.add_argument(
+        "--maps",
+        action="store_true",
+        help="also write, as volumes, what the network attended to and how unsure it was",
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON object on stdout instead of text")
 
 

@@ -14,12 +14,28 @@ DEFINITION = f"Dice = {DICE}, both empty 1, one empty 0. HD95 = {HD95}; one empt
 
 
 @dataclass(frozen=True)
+class MapFile:
+    """A volume that explains the result: attention in the network's own numbers, or uncertainty in percent of a bit."""
+
+    file: Path
+    name: str
+    kind: str
+    model: str
+    spacing_mm: tuple[float, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values."""
+        return {**vars(self), "file": str(self.file), "spacing_mm": list(self.spacing_mm)}
+
+
+@dataclass(frozen=True)
 class SegmentResult:
     """One finished run; paths are absolute. `members`: the models of an ensemble, empty for a single one."""
 
     segmentation: Path
     segmentation_slicer: Path
     probability: Path | None
+    maps: list[MapFile]
     grid: str
     volume_ml: float
     lesions: list[Lesion]
@@ -38,6 +54,7 @@ class SegmentResult:
             "segmentation": str(self.segmentation),
             "segmentation_slicer": str(self.segmentation_slicer),
             "probability": None if self.probability is None else str(self.probability),
+            "maps": [one.to_json() for one in self.maps],
             "grid": self.grid,
             "volume_ml": self.volume_ml,
             "lesions": [lesion.to_json() for lesion in self.lesions],
@@ -69,6 +86,7 @@ class SegmentResult:
             f"NIfTI         {self.segmentation}",
             f"Slicer        {self.segmentation_slicer}",
             *([] if self.probability is None else [f"Probability   {self.probability}"]),
+            *([f"Maps          {len(self.maps)} in {self.maps[0].file.parent}"] if self.maps else []),
         ]
 
 

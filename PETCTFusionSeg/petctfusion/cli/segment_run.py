@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,7 +15,7 @@ import SimpleITK as sitk
 from petctfusion.cli.failures import append_log
 from petctfusion.cli.outputs import OutputFolder
 from petctfusion.cli.progress import ProgressDisplay
-from petctfusion.cli.segment_result import SegmentResult, comparison_warnings
+from petctfusion.cli.segment_result import MapFile, SegmentResult, comparison_warnings
 from petctfusion.cli.segmentation_file import write_segmentation
 from petctfusion.errors import FusionError, ModelError
 from petctfusion.inference.options import Grid, SegmentOptions
@@ -33,7 +34,7 @@ from petctfusion.volumes import (
 )
 from petctfusion.worker.client import WorkerClient
 from petctfusion.worker.protocol import Progress
-from petctfusion.worker.session import Segmented
+from petctfusion.worker.session import Explained, Segmented
 
 SEGMENTATION = "segmentation.nii.gz"
 SEGMENTATION_SLICER = "segmentation.seg.nrrd"
@@ -56,10 +57,11 @@ def segment(args: argparse.Namespace) -> SegmentResult:
         model = _model(args.model)
         study = _read(args)
         grid: Grid = args.grid
-        answer = _in_worker(study, model, SegmentOptions(device=args.device, grid=grid))
+        answer = _in_worker(study, model, SegmentOptions(device=args.device, grid=grid), args.maps)
         comparison = None if study.reference is None else compare(answer.labels, study.reference)
         _write_images(output, answer, model, args.probability)
-        untimed = _result(output.folder, study, model, answer, comparison, args)
+        maps = _write_maps(output, answer)
+        untimed = _result(output.folder, study, model, answer, maps, comparison, args)
         result = replace(untimed, seconds=time.perf_counter() - started)
         output.write_text(RESULT, json.dumps(result.to_json(), indent=2, allow_nan=False) + "\n")
         output.commit()
@@ -87,7 +89,7 @@ def _read(args: argparse.Namespace) -> _Study:
     return _Study(ct, pet, reference, verdict)
 
 
-def _in_worker(study: _Study, model: InstalledModel, options: SegmentOptions) -> Segmented:
+def _in_worker(study: _Study, model: InstalledModel, options: SegmentOptions, maps: bool) -> Segmented:
     with ProgressDisplay() as display:
 
         def show(event: Progress) -> None:
@@ -95,7 +97,8 @@ def _in_worker(study: _Study, model: InstalledModel, options: SegmentOptions) ->
 
         with WorkerClient(on_note=lambda note: display.say(f"note: {note}")) as worker:
             try:
-                return worker.segment({"CT": study.ct, "PET": study.pet.image}, model.folder, options, show)
+                request = worker.explain if maps else worker.segment
+                return request({"CT": study.ct, "PET": study.pet.image}, model.folder, options, show)
             except FusionError:
                 append_log(f"the worker printed:\n{worker.log_tail}")
                 raise
@@ -106,6 +109,20 @@ def _write_images(output: OutputFolder, answer: Segmented, model: InstalledModel
     write_segmentation(answer.labels, model.card.labels, output.path(SEGMENTATION_SLICER))
     if probability:
         write_volume(_unit_interval(answer.probability), output.path(PROBABILITY))
+
+
+def _write_maps(output: OutputFolder, answer: Segmented) -> list[MapFile]:
+    written = []
+    for number, one in enumerate(answer.maps if isinstance(answer, Explained) else ()):
+        name = f"map-{number:02d}-{_plain(one.name)}.nii.gz"
+        write_volume(one.image, output.path(name))
+        written.append(MapFile(output.folder / name, one.name, one.kind, one.model, one.image.GetSpacing()))
+    return written
+
+
+def _plain(name: str) -> str:
+    """A map's name for a file."""
+    return re.sub("[^a-z0-9]+", "-", name.lower()).strip("-")
 
 
 def _unit_interval(probability: sitk.Image) -> sitk.Image:
@@ -121,6 +138,7 @@ def _result(
     study: _Study,
     model: InstalledModel,
     answer: Segmented,
+    maps: list[MapFile],
     comparison: Comparison | None,
     args: argparse.Namespace,
 ) -> SegmentResult:
@@ -138,6 +156,7 @@ def _result(
         segmentation=folder / SEGMENTATION,
         segmentation_slicer=folder / SEGMENTATION_SLICER,
         probability=folder / PROBABILITY if args.probability else None,
+        maps=maps,
         grid=args.grid,
         volume_ml=inside * Geometry.of(labels).voxel_ml,
         lesions=lesion_table(labels, study.pet.image),

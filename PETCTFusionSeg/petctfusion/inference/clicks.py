@@ -1,9 +1,9 @@
 """Clicks as hard constraints on a probability map. No torch.
 
 On the map that is already there, quick and without a network (`refine_labels`): a foreground click lowers the threshold
-around it until its region connects, a background click gives its region up, both within reach (`_reach_mm`). On the map
-of a network that has seen the clicks (`labels_after_click`): both take what that network says of the region that the
-click touches.
+around it until its region connects, a background click gives its region up, both within reach (`_reach_mm`). With the
+answer of a network that has seen the clicks (`labels_after_click`): a foreground click takes what that network adds, a
+background click gives up what it leaves out.
 """
 
 from __future__ import annotations
@@ -80,31 +80,36 @@ def refine_labels(
 
 
 def labels_after_click(
-    share: NDArray[Any],
-    labels: NDArray[np.uint8],
-    grid: Geometry,
-    clicks: Sequence[Click],
-    threshold: float,
-    value: int,
+    inside: NDArray[np.bool_], labels: NDArray[np.uint8], grid: Geometry, clicks: Sequence[Click], value: int
 ) -> NDArray[np.uint8]:
-    """Labels (z, y, x) after the last of `clicks`, from the probability of a network that was shown all of them.
+    """Labels (z, y, x) after the last of `clicks`; `inside`: what a network that was shown all of them marks now.
 
-    What the network now adds (or gives up, after a background click) changes where it is 26-connected to the click
-    within 40 mm, so that whatever was drawn elsewhere stays. Every click inside `grid` then has its own voxel as it
-    wished. Raises `BadInputError` for a last click outside the grid.
+    Only what the click was made for changes, within 40 mm: a foreground click adds, a background click removes. Every
+    click inside `grid` then has its own voxel as it wished. Raises `BadInputError` for a last click outside the grid.
     """
     result: NDArray[np.uint8] = labels.copy()
     newest = clicks[-1]
-    voxel = click_voxel(newest, grid)
-    inside, near = share >= byte_threshold(threshold), _near(voxel, grid)
+    near = _near(click_voxel(newest, grid), grid)
     if newest.foreground:
-        result[_connected(inside & (labels == 0) & near, voxel)] = value
+        result[inside & (labels == 0) & near] = value
     else:
-        result[_connected(~inside & (labels == value) & near, voxel)] = 0
+        result[~inside & (labels == value) & near] = 0
     for click in clicks:
         if click is newest or _is_inside(click, grid):
             _grant(result, click_voxel(click, grid), click.foreground, value)
     return result
+
+
+def clicks_that_hold(clicks: Sequence[Click], marked: NDArray[np.bool_], grid: Geometry) -> list[Click]:
+    """The newest click, and before it those whose voxel is still as they wished: the others were undone or drawn over.
+
+    Of those outside the grid nothing is known, and they stay.
+    """
+    return [
+        click
+        for click in clicks
+        if click is clicks[-1] or not _is_inside(click, grid) or marked[_nearest(click, grid)] == click.foreground
+    ]
 
 
 def _grant(labels: NDArray[np.uint8], voxel: tuple[int, int, int], foreground: bool, value: int) -> None:

@@ -1,4 +1,4 @@
-"""What a click-guided network is given: clicks as blobs, and the one window around the newest click. No torch."""
+"""What a network that answers clicks is given: clicks as blobs, and the window around the newest. No torch."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def click_blobs(
 
 
 def click_channels(grid: Geometry, clicks: Sequence[Click], radius_mm: float) -> NDArray[np.float32]:
-    """The two channels (2, z, y, x) that follow the modalities: foreground clicks, background clicks."""
+    """Two channels (2, z, y, x): foreground clicks, background clicks."""
     sides = []
     for side in (True, False):
         points = np.asarray([click.point for click in clicks if click.foreground is side], dtype=np.float64)
@@ -42,14 +42,15 @@ def click_channels(grid: Geometry, clicks: Sequence[Click], radius_mm: float) ->
 
 
 def window_around(grid: Geometry, patch: Triple, point: tuple[float, float, float]) -> Geometry:
-    """The part of `grid` as large as a window, with `point` (LPS mm) in its middle as far as the grid reaches."""
-    index = grid.indices(np.asarray([point], dtype=np.float64))[0][::-1]
-    starts = [
-        int(np.clip(round(float(at)) - length // 2, 0, max(0, size - length)))
-        for at, length, size in zip(index, patch, grid.shape, strict=True)
-    ]
-    stops = [min(size, start + length) for start, length, size in zip(starts, patch, grid.shape, strict=True)]
-    return sub_grid(grid, [slice(a, b) for a, b in zip(starts, stops, strict=True)])
+    """The voxels of `grid`, continued beyond it where need be, of a window with `point` (LPS mm) in its middle."""
+    index = np.floor(grid.indices(np.asarray([point], dtype=np.float64))[0][::-1] + 0.5).astype(int).tolist()
+    starts = [at - length // 2 for at, length in zip(index, patch, strict=True)]
+    return sub_grid(grid, [slice(start, start + length) for start, length in zip(starts, patch, strict=True)])
+
+
+def click_context_mm(patch: Triple, spacing_mm: Sequence[float]) -> float:
+    """How far around a click a network of such windows looks at the mask: half a window's half, and its smoothing."""
+    return max(length * step / 4 for length, step in zip(patch, spacing_mm, strict=True)) + 2 * max(spacing_mm)
 
 
 def sub_grid(grid: Geometry, box: Sequence[slice]) -> Geometry:

@@ -11,6 +11,9 @@ from petctfusion.errors import BadInputError
 from petctfusion.models.normalisation import SMALLEST_STD, Normalisation
 from petctfusion.volumes.geometry import Geometry
 
+# What a network is given of modalities that have no unit: it could not know one scanner's numbers from another's.
+UNITLESS = {"MR": Normalisation("z_score")}
+
 
 def offset_and_scale(normalisation: Normalisation, image: sitk.Image, grid: Geometry) -> tuple[float, float]:
     """The numbers (o, s) with which values v of a modality become (v - o) / s.

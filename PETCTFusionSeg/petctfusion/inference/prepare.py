@@ -13,7 +13,7 @@ from scipy import ndimage
 from petctfusion.errors import BadInputError
 from petctfusion.inference.clicks import Click
 from petctfusion.inference.guidance import click_channels, seen_from, sub_grid, window_around
-from petctfusion.inference.normalise import offset_and_scale
+from petctfusion.inference.normalise import UNITLESS, offset_and_scale
 from petctfusion.inference.postprocess import bounding_box
 from petctfusion.inference.windows import Triple, count_windows
 from petctfusion.models.card import ModelCard
@@ -31,10 +31,7 @@ _MARGIN_MM = 15.0
 
 @dataclass(frozen=True)
 class Prepared:
-    """Network input: `array` (M, z, y, x) float32 as the card says, its `grid`, `air` value per modality.
-
-    Two channels of clicks follow the modalities where there are any.
-    """
+    """Network input: `array` (M, z, y, x) float32 as the card says, its `grid`, `air` value per modality."""
 
     array: NDArray[np.float32]
     grid: Geometry
@@ -42,51 +39,49 @@ class Prepared:
 
 
 def prepare(
-    volumes: Mapping[str, sitk.Image],
-    card: ModelCard,
-    overlap: float,
-    absent: Mapping[str, float] | None = None,
-    clicks: Sequence[Click] = (),
-    is_local: bool = False,
+    volumes: Mapping[str, sitk.Image], card: ModelCard, overlap: float, absent: Mapping[str, float] | None = None
 ) -> Prepared:
     """Bring `volumes` (name to image: CT in HU, PET in SUVbw) to the card's spacing within their common field of view.
 
     Cut to the body when that saves windows. `absent`: the value that stands for a modality the network can do without.
-    `clicks` become channels where the card has a place for them; `is_local`: cut to one window around the last of them.
     Raises `BadInputError` for any other missing modality, or fields of view that do not overlap.
     """
     constant = absent or {}
-    images, grid = _on_one_grid(volumes, card, constant)
-    if is_local:
-        grid = window_around(grid, card.patch, clicks[-1].point)
-        images = seen_from(grid, images)
-    array = np.empty((len(card.modalities), *grid.shape), dtype=np.float32)
-    for channel, name in enumerate(card.modalities):
-        if name in images:
-            on_grid = resample_image(images[name], grid, AIR.get(name, 0.0))
-            array[channel] = sitk.GetArrayViewFromImage(on_grid)
-        else:
-            array[channel] = constant[name]
+    images, whole = _on_one_grid(volumes, card, constant)
+    array, grid = _sampled(images, card, whole, constant), whole
     seen = {name: channel for name, channel in zip(card.modalities, array, strict=True) if name in images}
     # Before the clip: a network for soft tissue may clip its CT above the air that tells the body apart.
     box = body_box(seen, grid)
-    whole = grid
     if box is not None and _saves_windows(box, grid, card.patch, overlap):
         z, y, x = box
         array = np.ascontiguousarray(array[:, z, y, x])
         grid = sub_grid(grid, box)
-    for values, name in zip(array, card.modalities, strict=True):
-        if name in images:
-            np.clip(values, *card.clip[name], out=values)
-            if card.normalisation:
-                offset, scale = offset_and_scale(card.normalisation[name], images[name], whole)
-                values -= offset
-                values /= scale
-    air = tuple(_air(card, name, constant) for name in card.modalities)
-    if clicks and card.clicks is not None:
-        array = np.concatenate([array, click_channels(grid, clicks, card.clicks.radius_mm)])
-        air += (0.0, 0.0)
-    return Prepared(array, grid, air)
+    _scale(array, images, card, whole)
+    return Prepared(array, grid, tuple(_air(card, name, constant) for name in card.modalities))
+
+
+def prepare_window(
+    volumes: Mapping[str, sitk.Image],
+    card: ModelCard,
+    absent: Mapping[str, float],
+    clicks: Sequence[Click],
+    mask: sitk.Image,
+) -> Prepared:
+    """The one window around the last of `clicks`, for a card that has a place for them.
+
+    Three channels follow the modalities: foreground clicks, background clicks, and `mask` (uint8, 0 or 1), which they
+    correct. Raises as `prepare`.
+    """
+    assert card.clicks is not None, "asked of a model that takes clicks"
+    images, whole = _on_one_grid(volumes, card, absent)
+    grid = window_around(whole, card.patch, clicks[-1].point)
+    near = seen_from(grid, {**images, "mask": mask})
+    marked = sitk.GetArrayFromImage(resample_image(near.pop("mask"), grid, 0.0)) >= 0.5
+    array = _sampled(near, card, grid, absent)
+    _scale(array, near, card, grid)
+    blobs = click_channels(grid, clicks, card.clicks.radius_mm)
+    air = tuple(_air(card, name, absent) for name in card.modalities)
+    return Prepared(np.concatenate([array, blobs, marked[None].astype(np.float32)]), grid, (*air, 0.0, 0.0, 0.0))
 
 
 def local_volumes(
@@ -123,6 +118,32 @@ def _on_one_grid(
     if card.orientation:
         images = {name: sitk.DICOMOrient(image, card.orientation) for name, image in images.items()}
     return images, common_grid(list(images.values()), card.spacing_mm)
+
+
+def _sampled(
+    images: Mapping[str, sitk.Image], card: ModelCard, grid: Geometry, constant: Mapping[str, float]
+) -> NDArray[np.float32]:
+    """The modalities (M, z, y, x) on `grid`, as they are."""
+    array = np.empty((len(card.modalities), *grid.shape), dtype=np.float32)
+    for channel, name in enumerate(card.modalities):
+        if name in images:
+            on_grid = resample_image(images[name], grid, AIR.get(name, 0.0))
+            array[channel] = sitk.GetArrayViewFromImage(on_grid)
+        else:
+            array[channel] = constant[name]
+    return array
+
+
+def _scale(array: NDArray[np.float32], images: Mapping[str, sitk.Image], card: ModelCard, whole: Geometry) -> None:
+    """Clip and normalise in place as the card says, what has no unit always; `whole`: the grid that is looked at."""
+    for values, name in zip(array, card.modalities, strict=True):
+        if name in images:
+            np.clip(values, *card.clip[name], out=values)
+            how = card.normalisation.get(name, UNITLESS.get(name))
+            if how is not None:
+                offset, scale = offset_and_scale(how, images[name], whole)
+                values -= offset
+                values /= scale
 
 
 def _air(card: ModelCard, name: str, constant: Mapping[str, float]) -> float:

@@ -12,8 +12,10 @@ from numpy.typing import NDArray
 from torch import nn
 
 from petctfusion.errors import CancelledError
+from petctfusion.inference.maps import MapSum
 from petctfusion.inference.options import AXES
 from petctfusion.inference.windows import Triple, importance, padding, window_starts
+from petctfusion.networks.explain import watched_forward
 
 Report = Callable[[int, int], None]
 ShouldCancel = Callable[[], bool]
@@ -32,15 +34,18 @@ def predict_windows(
     half: bool = False,
     report: Report | None = None,
     should_cancel: ShouldCancel | None = None,
+    attention: MapSum | None = None,
 ) -> NDArray[np.float32]:
     """Probability (K, z, y, x) in [0, 1] of `array` (M, z, y, x) in physical units, one channel per label (sigmoid).
 
     `air` holds one value per modality for the voxels around a volume smaller than `patch`. A network of images is
     given by a patch of one slice: it sees `(B, M, y, x)`. `flips` names axes; the mean runs over all combinations.
     `report(done, total)` counts windows, mirrored ones as their own; `should_cancel` is asked before every forward
-    pass of `batch` windows. `network` must be in eval mode on `device`. Raises `CancelledError`.
+    pass of `batch` windows. `network` must be in eval mode on `device`. `attention` is given the attention maps of the
+    windows that are not mirrored. Raises `CancelledError`.
     """
-    volume = _padded(array, padding(array.shape[1:], patch), air)
+    pads = padding(array.shape[1:], patch)
+    volume = _padded(array, pads, air)
     starts = window_starts(volume.shape[1:], patch, overlap)
     mirrors = _mirrors(flips)
     jobs = [(start, mirror) for start in starts for mirror in mirrors]
@@ -50,10 +55,14 @@ def predict_windows(
         if should_cancel is not None and should_cancel():
             raise CancelledError("The run was cancelled.")
         chunk = jobs[first : first + batch]
-        probabilities = _forward(volume, network, chunk, patch, device, half)
+        watches = attention is not None and any(not mirror for _start, mirror in chunk)
+        probabilities, seen = _forward(volume, network, chunk, patch, device, half, watches)
         if total is None:
             total = torch.zeros((probabilities.shape[1], *volume.shape[1:]))
-        for (start, mirror), probability in zip(chunk, probabilities, strict=True):
+        for index, ((start, mirror), probability) in enumerate(zip(chunk, probabilities, strict=True)):
+            if attention is not None and not mirror and seen:
+                corner = tuple(at - before for at, (before, _after) in zip(start, pads, strict=True))
+                attention.add(corner, weight.numpy(), {name: values[index, 0] for name, values in seen.items()})
             z, y, x = _box(start, patch)
             weighted = torch.flip(probability, mirror) if mirror else probability
             total[:, z, y, x] += weighted * weight
@@ -72,8 +81,10 @@ def _forward(
     patch: Triple,
     device: str,
     half: bool,
-) -> torch.Tensor:
-    """Probabilities (B, K, z, y, x) of some windows on the CPU, still mirrored, float32."""
+    watches: bool,
+) -> tuple[torch.Tensor, dict[str, NDArray[np.float32]]]:
+    """Probabilities (B, K, z, y, x) of some windows on the CPU, still mirrored, float32; and attention (B, 1, z, y, x)
+    by name, if it is to be watched."""
     windows = []
     for start, mirror in chunk:
         z, y, x = _box(start, patch)
@@ -82,9 +93,11 @@ def _forward(
     stack = torch.stack(windows).to(device)
     is_flat = patch[0] == 1
     with torch.inference_mode(), _precision(device, half):
-        logits = network(stack[:, :, 0] if is_flat else stack)
+        shown = stack[:, :, 0] if is_flat else stack
+        logits, seen = watched_forward(network, shown) if watches else (network(shown), {})
     probability = torch.sigmoid(logits.float())
-    return (probability[:, :, None] if is_flat else probability).cpu()
+    maps = {name: (values[:, :, None] if is_flat else values).cpu().numpy() for name, values in seen.items()}
+    return (probability[:, :, None] if is_flat else probability).cpu(), maps
 
 
 def _precision(device: str, half: bool) -> AbstractContextManager[object]:

@@ -6,7 +6,7 @@ The networks of an ensemble go this way one after the other, each on its own gri
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from petctfusion.errors import BadInputError, CancelledError
 from petctfusion.inference.averaging import WeightedMean
-from petctfusion.inference.clicks import Click
 from petctfusion.inference.devices import has_fast_half, plan_device
+from petctfusion.inference.maps import BUDGET_BYTES, MapSum, StudyMap
 from petctfusion.inference.memory_ladder import Rung, climb, rungs
 from petctfusion.inference.model import AnyLoaded
 from petctfusion.inference.options import SegmentOptions
@@ -24,6 +24,7 @@ from petctfusion.inference.part import Part
 from petctfusion.inference.postprocess import labels_from_probability
 from petctfusion.inference.prepare import Prepared
 from petctfusion.inference.sliding_window import ShouldCancel
+from petctfusion.networks.explain import has_attention
 from petctfusion.volumes.geometry import Geometry
 
 
@@ -42,7 +43,7 @@ class StudyResult:
     """Probability (uint8, 255 = 1; one component per label) and labels (uint8) on the output grid, and how it went.
 
     `device`: where the network finally ran (of an ensemble, every such place); `notes`: every change of plan;
-    `seconds`: wall time.
+    `seconds`: wall time; `attention`: the networks' attention maps, where they were asked for.
     """
 
     probability: sitk.Image
@@ -50,6 +51,7 @@ class StudyResult:
     device: str
     notes: tuple[str, ...]
     seconds: float
+    attention: tuple[StudyMap, ...] = ()
 
 
 StudyReport = Callable[[StudyProgress], None]
@@ -61,8 +63,7 @@ def segment_study(
     options: SegmentOptions | None = None,
     report: StudyReport | None = None,
     should_cancel: ShouldCancel | None = None,
-    clicks: Sequence[Click] = (),
-    local: Geometry | None = None,
+    attention: bool = False,
 ) -> StudyResult:
     """Segment one study; `volumes` maps the modality to its image (CT in HU, PET in SUVbw), each on its own grid.
 
@@ -70,15 +71,12 @@ def segment_study(
     rounded once; a member counts as 0 where its own is. When memory runs out, smaller windows, half precision and the
     CPU are tried in turn for the network that runs, each announced as a note.
 
-    `clicks` guide a model whose card has a place for them. `local`: one window around the last click is computed, and
-    the result lies on this grid. Raises `BadInputError`, `DeviceError`,
-    `CancelledError`, `OutOfMemoryError`.
+    `attention`: the networks are watched while they compute, and their attention maps
+    come with the result, each on its network's grid or, where all would not fit into 256 MB, a coarser one.
+
+    Raises `BadInputError`, `DeviceError`, `CancelledError`, `OutOfMemoryError`.
     """
-    if clicks and not any(part.card.clicks is not None for part, _share in model.parts):
-        raise BadInputError(f"The model {model.card.name} takes no clicks.", "Choose a model that does.")
-    if local is not None and not clicks:
-        raise BadInputError("There is no click to look around.", "Click into the image first.")
-    run = _Run(model, options or SegmentOptions(), report, should_cancel, tuple(clicks), local)
+    run = _Run(model, options or SegmentOptions(), report, should_cancel, attention)
     return run.segment(volumes)
 
 
@@ -91,11 +89,11 @@ class _Run:
         options: SegmentOptions,
         report: StudyReport | None,
         should_cancel: ShouldCancel | None,
-        clicks: tuple[Click, ...],
-        local: Geometry | None,
+        attention: bool,
     ) -> None:
         self.model, self.options, self.report, self.should_cancel = model, options, report, should_cancel
-        self.clicks, self.local = clicks, local
+        self.attention = attention
+        self.maps: list[StudyMap] = []
         self.device = model.device if options.device is None else plan_device(options.device)
         self.threshold = model.card.threshold if options.threshold is None else options.threshold
         self.notes: list[str] = []
@@ -105,12 +103,12 @@ class _Run:
 
     def segment(self, volumes: Mapping[str, sitk.Image]) -> StudyResult:
         started = time.perf_counter()
-        output = self.local or self._output_grid(volumes)
+        output = self._output_grid(volumes)
         half = self._half()
         self._say(0, 1, "prepare")
-        guided = self.clicks, self.local is not None
-        parts = [Part.of(model, share, self.options, volumes, *guided) for model, share in self.model.parts]
+        parts = [Part.of(model, share, self.options, volumes) for model, share in self.model.parts]
         self._note_absent(parts)
+        self._note_blind(parts)
         # For every network, before the first one computes: a modality that the last one lacks is told at once.
         self.windows = [part.estimate(volumes) for part in parts]
         mean, devices = WeightedMean(output), []
@@ -129,12 +127,18 @@ class _Run:
         labels = self._labels(bytes_image, output)
         self._say(1, 1, "restore")
         where = " and ".join(dict.fromkeys(devices))
-        return StudyResult(bytes_image, labels, where, tuple(self.notes), time.perf_counter() - started)
+        seconds = time.perf_counter() - started
+        return StudyResult(bytes_image, labels, where, tuple(self.notes), seconds, tuple(self.maps))
 
     def _note_absent(self, parts: list[Part]) -> None:
         for part in parts:
             for name in part.absent:
                 self._note(f"There is no {name}: {part.model.card.name} runs without it.")
+
+    def _note_blind(self, parts: list[Part]) -> None:
+        for part in parts:
+            if self.attention and not has_attention(part.model.network):
+                self._note(f"The network of {part.model.card.name} has no attention maps.")
 
     def _output_grid(self, volumes: Mapping[str, sitk.Image]) -> Geometry:
         name = self.options.grid.upper()
@@ -151,14 +155,29 @@ class _Run:
         return half
 
     def _climbed(self, part: Part, prepared: Prepared, half: bool) -> tuple[NDArray[np.float32], str]:
-        """The probability of one network on its own grid, and the device that it ran on in the end."""
+        """The probability of one network on its own grid, and the device that it ran on in the end; keeps its maps."""
         start = Rung(self.device, part.model.card.patch, 1, half)
         ladder = rungs(start, part.model.divisor, start.device == "cpu" or has_fast_half(start.device))
-        return climb(
-            ladder,
-            lambda rung: (part.predict(prepared, rung, self._count, self.should_cancel), rung.device),
-            self._note,
-        )
+
+        def attempt(rung: Rung) -> tuple[NDArray[np.float32], str, MapSum | None]:
+            # Every attempt has windows of its own.
+            budget = BUDGET_BYTES // len(self.windows)
+            watched = MapSum(prepared.array.shape[1:], budget) if self.attention else None
+            return part.predict(prepared, rung, self._count, self.should_cancel, watched), rung.device, watched
+
+        probability, device, watched = climb(ladder, attempt, self._note)
+        if watched is not None:
+            self._keep(part, watched, prepared.grid)
+        return probability, device
+
+    def _keep(self, part: Part, watched: MapSum, grid: Geometry) -> None:
+        card = part.model.card
+        found = watched.images(grid)
+        if watched.step > 1:
+            spacing = " x ".join(f"{watched.step * mm:g}" for mm in grid.spacing)
+            self._note(f"The attention maps of {card.name} are kept at {spacing} mm, so that they fit into memory.")
+        model = f"{card.name} {card.version}"
+        self.maps += [StudyMap(name, "attention", model, image) for name, image in found.items()]
 
     def _count(self, done: int, total: int) -> None:
         self.windows[self.current] = total

@@ -10,8 +10,10 @@ from petctfusion.volumes.geometry import Geometry
 
 
 def entropy_image(probability: sitk.Image) -> sitk.Image:
-    """Binary entropy of a probability (uint8, 255 = 1, one component): uint8, 255 = 1 bit, on the same grid."""
-    return Geometry.of(probability).image(entropy_bytes(sitk.GetArrayViewFromImage(probability)))
+    """Binary entropy of a probability (uint8, 255 = 1): uint8, 255 = 1 bit, on the same grid; of several labels the
+    highest."""
+    found = entropy_bytes(sitk.GetArrayViewFromImage(probability))
+    return Geometry.of(probability).image(found.max(axis=-1) if found.ndim == 4 else found)
 
 
 def entropy_bytes(probability: NDArray[np.uint8]) -> NDArray[np.uint8]:

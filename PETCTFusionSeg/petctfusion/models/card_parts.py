@@ -53,9 +53,9 @@ class Weights:
 
 @dataclass(frozen=True)
 class ClickGuidance:
-    """Two channels follow the modalities, one for foreground and one for background clicks.
+    """Three channels follow the modalities: foreground clicks, background clicks, and the mask that they correct.
 
-    Each holds exp(-d^2 / (2 `radius_mm`^2)), d being the distance to the nearest click in mm.
+    Those of clicks hold exp(-d^2 / (2 `radius_mm`^2)), d being the distance to the nearest click in mm.
     """
 
     radius_mm: float

@@ -22,8 +22,10 @@ from typing import Literal
 import torch
 from torch import nn
 
+from petctfusion.networks.blocks.click_refiner import GUIDANCE_CHANNELS, ClickRefiner
 from petctfusion.networks.blocks.convolution import ConvBlock, SpatialDims, convolution, upsample
 from petctfusion.networks.blocks.guided_fusion import AnatomyGuidedFusionBlock, ZeroResidualFusionBlock
+from petctfusion.networks.blocks.plain_unet import Encoder, PlainUNet
 from petctfusion.networks.blocks.sizes import require_divisible
 from petctfusion.networks.blocks.zero_layer import FixedWindows, ZeroLayer
 
@@ -43,8 +45,8 @@ class AnatomyGuidedFusion(nn.Module):
     `modalities`: the anatomical one first. `deep_supervision` adds heads at levels 2 and 3 (used in training only).
     `zero_layer`: the reading, see above; "residual" belongs to intermediate fusion and has fixed windows in front.
     `zero_width`: channels of layer 0 (default: the first width); `bottleneck_convolutions`: 1 or 2, in intermediate
-    fusion (with 8 and 1: 3.41 M parameters, with `BASE_WIDTHS` 13.6 M). `clicks`: two more channels may follow the
-    modalities, the blobs of foreground and background clicks; they are added to layer 0 of the second modality.
+    fusion (with 8 and 1: 3.41 M parameters, with `BASE_WIDTHS` 13.6 M). `clicks`: three more channels may follow the
+    modalities, foreground clicks, background clicks and the mask they correct, of one label; a `ClickRefiner` answers.
     """
 
     def __init__(
@@ -75,17 +77,18 @@ class AnatomyGuidedFusion(nn.Module):
                 spatial_dims, zero_width, widths, self.modalities, zero_layer, bottleneck_convolutions
             )
         elif fusion == "early":
-            self.body = _PlainUNet(spatial_dims, 2 * zero_width, widths)
+            self.body = PlainUNet(spatial_dims, 2 * zero_width, widths)
         else:
             self.body = _LateFusion(spatial_dims, zero_width, widths, levels)
         self.heads = nn.ModuleList([convolution(spatial_dims, widths[i], classes, kernel=1) for i in range(levels)])
         # Last, so that the same seed begins with the same weights as without clicks.
-        self.click_layer = _click_layer(spatial_dims, zero_width) if clicks else None
+        known = widths[0] + 2 * zero_width + classes
+        self.click_refiner = ClickRefiner(spatial_dims, known) if clicks else None
 
     @property
     def takes_clicks(self) -> bool:
-        """Whether two channels of clicks may follow the modalities."""
-        return self.click_layer is not None
+        """Whether three channels of guidance may follow the modalities."""
+        return self.click_refiner is not None
 
     def physical_parameters(self) -> list[nn.Parameter]:
         """Parameters of the zero layers in physical units (no weight decay, lower learning rate)."""
@@ -98,32 +101,34 @@ class AnatomyGuidedFusion(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """`(B, 2, *spatial)` in HU and SUV to logits `(B, classes, *spatial)`; spatial sizes divisible by `divisor`.
 
-        With clicks the input may have 4 channels; without them it is as if nobody had clicked, to the last bit.
+        With `clicks` the input may have 5 channels: then the logits are those of the mask, corrected in the window's
+        middle half.
         """
-        logits: torch.Tensor = self.heads[0](self._decoded(x)[0])
+        guidance = x.shape[1] - len(self.modalities)
+        if self.click_refiner is not None and guidance == GUIDANCE_CHANNELS:
+            return self.click_refiner.in_the_middle(self.click_features(x[:, :-guidance]), x[:, -guidance:])
+        logits: torch.Tensor = self.heads[0](self._decoded(self._normalised(x))[0])
         return logits
 
     def forward_levels(self, x: torch.Tensor) -> list[torch.Tensor]:
         """Logits at full, half and quarter resolution for deep supervision, finest first."""
-        return [head(feature) for head, feature in zip(self.heads, self._decoded(x), strict=False)]
+        return [head(feature) for head, feature in zip(self.heads, self._decoded(self._normalised(x)), strict=False)]
 
-    def _decoded(self, x: torch.Tensor) -> list[torch.Tensor]:
-        has_clicks = self.click_layer is not None and x.shape[1] == 4
-        if x.shape[1] != len(self.modalities) and not has_clicks:
+    def click_features(self, x: torch.Tensor) -> torch.Tensor:
+        """What the refiner is told of `(B, 2, *spatial)`: the logits first, then decoder and zero layers."""
+        normalised = self._normalised(x)
+        finest = self._decoded(normalised)[0]
+        return torch.cat([self.heads[0](finest), finest, *normalised], dim=1)
+
+    def _normalised(self, x: torch.Tensor) -> list[torch.Tensor]:
+        if x.shape[1] != len(self.modalities):
             raise ValueError(f"the input must have 2 channels, {' and '.join(self.modalities)}, got {x.shape[1]}")
         require_divisible(x, (self.divisor,) * self.spatial_dims)
-        normalised = [layer(x[:, i : i + 1]) for i, layer in enumerate(self.zero_layers)]
-        if self.click_layer is not None and has_clicks:
-            normalised[1] = normalised[1] + self.click_layer(x[:, 2:])
+        return [layer(x[:, i : i + 1]) for i, layer in enumerate(self.zero_layers)]
+
+    def _decoded(self, normalised: list[torch.Tensor]) -> list[torch.Tensor]:
         decoded: list[torch.Tensor] = self.body(normalised)
         return decoded
-
-
-def _click_layer(spatial_dims: SpatialDims, outputs: int) -> nn.Module:
-    """Zero at first, and without bias: a network that was trained without clicks is unchanged by it."""
-    layer = convolution(spatial_dims, 2, outputs, bias=False)
-    nn.init.zeros_(next(layer.parameters()))
-    return layer
 
 
 def _check(
@@ -147,25 +152,6 @@ def _check(
         raise ValueError("the residual zero layer is a learnable normalisation; fixed goes with zero_layer windows")
 
 
-class _Encoder(nn.Module):
-    """Stage 1 at full resolution, then halving stages; returns the features of all stages, finest first."""
-
-    def __init__(self, spatial_dims: int, inputs: int, widths: Sequence[int]) -> None:
-        super().__init__()
-        before = (inputs, *widths[:-1])
-        self.stages = nn.ModuleList(
-            [ConvBlock(spatial_dims, before[i], width, stride=1 if i == 0 else 2) for i, width in enumerate(widths)]
-        )
-
-    def forward(self, x: torch.Tensor) -> list[torch.Tensor]:
-        """`(B, inputs, *spatial)` to one `(B, width, *spatial / 2^i)` per stage."""
-        features = []
-        for stage in self.stages:
-            x = stage(x)
-            features.append(x)
-        return features
-
-
 class _IntermediateFusion(nn.Module):
     """Two encoders and the attentive fusion decoder."""
 
@@ -179,8 +165,8 @@ class _IntermediateFusion(nn.Module):
         bottleneck_convolutions: int,
     ) -> None:
         super().__init__()
-        self.anatomy = _Encoder(spatial_dims, inputs, widths)
-        self.metabolism = _Encoder(spatial_dims, inputs, widths)
+        self.anatomy = Encoder(spatial_dims, inputs, widths)
+        self.metabolism = Encoder(spatial_dims, inputs, widths)
         self.bottleneck = ConvBlock(spatial_dims, 2 * widths[-1], widths[-1], convolutions=bottleneck_convolutions)
         block = AnatomyGuidedFusionBlock if zero_layer == "windows" else ZeroResidualFusionBlock
         names = (modalities[0], modalities[1])
@@ -199,33 +185,12 @@ class _IntermediateFusion(nn.Module):
         return decoded[::-1]
 
 
-class _PlainUNet(nn.Module):
-    """One encoder over concatenated inputs and a plain decoder (early fusion)."""
-
-    def __init__(self, spatial_dims: int, inputs: int, widths: Sequence[int]) -> None:
-        super().__init__()
-        self.encoder = _Encoder(spatial_dims, inputs, widths)
-        self.decoder = nn.ModuleList(
-            [ConvBlock(spatial_dims, widths[i] + widths[i + 1], widths[i]) for i in range(len(widths) - 1)]
-        )
-
-    def forward(self, normalised: list[torch.Tensor]) -> list[torch.Tensor]:
-        """Tensors `(B, *, *spatial)`, concatenated, to the decoder features, finest first."""
-        features = self.encoder(torch.cat(normalised, dim=1))
-        d = features[-1]
-        decoded = []
-        for level in reversed(range(len(self.decoder))):
-            d = self.decoder[level](torch.cat([features[level], upsample(d, features[level].shape[2:])], dim=1))
-            decoded.append(d)
-        return decoded[::-1]
-
-
 class _LateFusion(nn.Module):
     """Two complete U-Nets; a 1x1 convolution mixes their decoder features at each of the finest `levels`."""
 
     def __init__(self, spatial_dims: int, inputs: int, widths: Sequence[int], levels: int) -> None:
         super().__init__()
-        self.branches = nn.ModuleList([_PlainUNet(spatial_dims, inputs, widths) for _ in range(2)])
+        self.branches = nn.ModuleList([PlainUNet(spatial_dims, inputs, widths) for _ in range(2)])
         self.mixes = nn.ModuleList([convolution(spatial_dims, 2 * w, w, kernel=1) for w in widths[:levels]])
 
     def forward(self, normalised: list[torch.Tensor]) -> list[torch.Tensor]:

@@ -43,7 +43,8 @@ class DualAttention(nn.Module):
 
     `widths`: channels per level, default (32..512) in two and (16..256) in three dimensions. `lesion_classes`: of the
     classifier (benign, malignant). `pooling`: "mask" weights the bottleneck by the predicted tumour, "mean" does not.
-    `tumour_label`: which logit channel that tumour is, default the last.
+    `tumour_label`: which logit channel that tumour is, default the last. `standardise`: the pooled features get mean
+    0 and deviation 1 before the classifier: after instance normalisation they are small and nearly alike.
     """
 
     def __init__(
@@ -56,6 +57,7 @@ class DualAttention(nn.Module):
         lesion_classes: int = 2,
         pooling: Pooling = "mask",
         tumour_label: int = -1,
+        standardise: bool = False,
     ) -> None:
         super().__init__()
         widths = tuple(widths) if widths is not None else default_widths(spatial_dims)
@@ -70,7 +72,7 @@ class DualAttention(nn.Module):
             raise ValueError(f"tumour_label must be one of the {classes} labels, got {tumour_label}")
         self.optional_modalities = tuple(modalities)
         self.divisor = (2 ** (len(widths) - 1),) * spatial_dims
-        self.tumour_label, self.pooling = tumour_label, pooling
+        self.tumour_label, self.pooling, self.standardise = tumour_label, pooling, standardise
         self.scaling = FixedScaling(modalities)
         self.encoders = nn.ModuleList([Encoder(spatial_dims, 1, widths) for _ in modalities])
         self.fusions = nn.ModuleList(
@@ -98,6 +100,8 @@ class DualAttention(nn.Module):
             pooled = mask_weighted_pooling(bottleneck, tumour)
         else:
             pooled = bottleneck.mean(dim=tuple(range(2, bottleneck.ndim)))
+        if self.standardise:
+            pooled = nn.functional.layer_norm(pooled, pooled.shape[1:])
         return logits, self.classifier(pooled)
 
     def _segmented(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

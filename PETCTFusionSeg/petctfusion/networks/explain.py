@@ -21,14 +21,24 @@ def attention_maps(network: nn.Module, x: torch.Tensor) -> dict[str, torch.Tenso
     without gradients and comes back as it was. A network without probes gives an empty dictionary. Raises `ValueError`
     when a map has other axes than the input.
     """
+    return watched_forward(network, x)[1]
+
+
+def watched_forward(network: nn.Module, x: torch.Tensor) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+    """What the network answers, and its attention maps (see `attention_maps`)."""
     maps: dict[str, torch.Tensor] = {}
     with _watched(network) as probes:
-        network(x)
+        logits: torch.Tensor = network(x)
         for probe in probes:
             for seen in probe.seen:
                 for name, channel in _channels(probe.name, seen, x):
                     maps[_free_name(name, maps)] = channel
-    return maps
+    return logits, maps
+
+
+def has_attention(network: nn.Module) -> bool:
+    """Whether there is anything to look at."""
+    return any(isinstance(module, Probe) for module in network.modules())
 
 
 @contextlib.contextmanager

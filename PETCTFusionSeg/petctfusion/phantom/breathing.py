@@ -7,6 +7,7 @@ wholes. The time course is that of Lujan et al., Med Phys 1999 (26:715): longer 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -127,24 +128,18 @@ def breathe(
 
     Of `settings` count the seed, lesions, spacings and noise. Raises `BadInputError` for a lesion without room.
     """
-    grid, specs = chest.grid, settings.chosen_lesions
-    share = _share_of_motion(chest)
+    grid = chest.grid
     ct_grid = scanner_grid(chest.view, settings.ct_spacing_mm, 0.0)
     pet_grid = scanner_grid(chest.view, settings.pet_spacing_mm, 0.25)
     cts, masks, ways = [], [], []
     taken_up = np.zeros(grid.shape, dtype=np.float32)
-    for number in range(phases):
-        depth = amplitude_mm * float(np.sin(np.pi * number / phases) ** _POWER)
-        moved = _Moved(share * np.float32(depth / grid.spacing[2]))
-        way = {name: -depth * chest.share_at(point[2]) for name, point in sites.items()}
-        places = {name: (x, y, z + way[name]) for name, (x, y, z) in sites.items()}
-        painted = paint_lesions(moved.labels(chest.labels), grid, places, specs, settings.seed)
-        cts.append(_ct(moved.values(chest.hounsfield), painted, grid, ct_grid, settings, number))
-        masks.append(masks_on(painted, grid, ct_grid) > 0)
-        ways.append(tuple((0.0, 0.0, way[one.site]) for one in painted.table))
-        now = moved.values(chest.activity)
-        now[painted.ids > 0] = painted.uptake[painted.ids > 0]
-        taken_up += now / np.float32(phases)
+    for number, phase in enumerate(phases_of(chest, sites, settings, phases, amplitude_mm)):
+        values = ct_values(phase.hounsfield, grid, ct_grid)
+        noise = np.random.default_rng([settings.seed, 14, number])
+        cts.append(ct_grid.image(add_ct_noise(values, ct_grid.spacing_zyx, settings.ct_noise_hu, noise)))
+        masks.append(masks_on(phase.painted, grid, ct_grid) > 0)
+        ways.append(tuple((0.0, 0.0, phase.way_mm[one.site]) for one in phase.painted.table))
+        taken_up += phase.activity / np.float32(phases)
     expected = image_on(taken_up, grid, pet_grid, settings.psf_fwhm_mm)
     pet = add_pet_noise(expected, pet_grid.spacing_zyx, LIVER_SUV, settings.liver_cov, stream_of(settings, 15))
     return BreathingPhantom(
@@ -154,6 +149,36 @@ def breathe(
         igtv=ct_grid.image(np.any(masks, axis=0).astype(np.uint8)),
         displacements_mm=tuple(ways),
     )
+
+
+@dataclass(frozen=True)
+class Phase:
+    """What is there in one phase of a breath, on the chest's grid: HU and SUVbw with the lesions, and the lesions;
+    `way_mm`: how far each site lies from its place in phase 0, along z."""
+
+    hounsfield: Array
+    activity: Array
+    painted: PaintedLesions
+    way_mm: dict[str, float]
+
+
+def phases_of(
+    chest: Chest, sites: dict[str, Point], settings: PhantomSettings, phases: int, amplitude_mm: float
+) -> Iterator[Phase]:
+    """The phases of a breath, one after the other; see `breathe`."""
+    share = _share_of_motion(chest)
+    for number in range(phases):
+        depth = amplitude_mm * float(np.sin(np.pi * number / phases) ** _POWER)
+        moved = _Moved(share * np.float32(depth / chest.grid.spacing[2]))
+        way = {name: -depth * chest.share_at(point[2]) for name, point in sites.items()}
+        places = {name: (x, y, z + way[name]) for name, (x, y, z) in sites.items()}
+        labels = moved.labels(chest.labels)
+        painted = paint_lesions(labels, chest.grid, places, settings.chosen_lesions, settings.seed)
+        marked = painted.ids > 0
+        hounsfield, activity = moved.values(chest.hounsfield), moved.values(chest.activity)
+        hounsfield[marked] = TISSUES[Label.LESION].hu_mean
+        activity[marked] = painted.uptake[marked]
+        yield Phase(hounsfield, activity, painted, way)
 
 
 class _Moved:
@@ -177,18 +202,11 @@ class _Moved:
         return np.asarray(low + self._part * (high - low), dtype=np.float32)
 
 
-def _ct(
-    hounsfield: Array,
-    painted: PaintedLesions,
-    grid: Geometry,
-    ct_grid: Geometry,
-    settings: PhantomSettings,
-    number: int,
-) -> sitk.Image:
-    hounsfield[painted.ids > 0] = TISSUES[Label.LESION].hu_mean
-    values = image_on(hounsfield - np.float32(CT_AIR_HU), grid, ct_grid, CT_FWHM_MM, True) + np.float32(CT_AIR_HU)
-    noise = np.random.default_rng([settings.seed, 14, number])
-    return ct_grid.image(add_ct_noise(values, ct_grid.spacing_zyx, settings.ct_noise_hu, noise))
+def ct_values(hounsfield: Array, grid: Geometry, ct_grid: Geometry) -> Array:
+    """HU as the CT reads them on its grid, without noise; air beyond `grid`."""
+    values = image_on(hounsfield - np.float32(CT_AIR_HU), grid, ct_grid, CT_FWHM_MM, True)
+    values += np.float32(CT_AIR_HU)
+    return values
 
 
 def _share_of_motion(chest: Chest) -> Array:

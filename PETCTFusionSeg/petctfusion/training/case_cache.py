@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from petctfusion.errors import BadInputError
+from petctfusion.inference.normalise import UNITLESS
 from petctfusion.training.cases import Case
 from petctfusion.training.datasets.patient import Patient
 from petctfusion.volumes.reading import is_dicom
@@ -38,10 +39,11 @@ _CARD = "case.json"
 @dataclass(frozen=True)
 class PreparationSettings:
     """What decides a case beside its files: `spacing_mm` (z, y, x), and the limits of each modality in the network's
-    order, in HU and SUV."""
+    order, in HU and SUV; `optional`: modalities that a patient may lack."""
 
     spacing_mm: tuple[float, float, float]
     clip: Mapping[str, tuple[float, float]]
+    optional: tuple[str, ...] = ()
 
     @property
     def modalities(self) -> tuple[str, ...]:
@@ -50,7 +52,13 @@ class PreparationSettings:
 
     def to_json(self) -> dict[str, Any]:
         """Plain values; the modalities are a list, as their order counts."""
-        return {"spacing_mm": list(self.spacing_mm), "clip": [[kind, *limits] for kind, limits in self.clip.items()]}
+        clip = [[kind, *limits] for kind, limits in self.clip.items()]
+        scaled = [kind for kind in self.clip if kind in UNITLESS]
+        return {"spacing_mm": list(self.spacing_mm), "clip": clip, **({"z_scored": scaled} if scaled else {})}
+
+    def of(self, patient: Patient) -> tuple[str, ...]:
+        """The modalities that are read of a patient."""
+        return tuple(kind for kind in self.clip if kind in patient.volumes or kind not in self.optional)
 
 
 def case_key(patient: Patient, settings: PreparationSettings) -> str:
@@ -58,7 +66,7 @@ def case_key(patient: Patient, settings: PreparationSettings) -> str:
 
     Every byte is read anew each time: dates and sizes of files tell too little. Raises `OSError`.
     """
-    sources = {kind: patient.volumes[kind] for kind in settings.modalities}
+    sources = {kind: patient.volumes[kind] for kind in settings.of(patient)}
     contour = patient.contour
     if contour is None:
         raise BadInputError("It has no contour.", "Leave it out.")

@@ -11,6 +11,9 @@ import SimpleITK as sitk
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from petctfusion.inference.normalise import UNITLESS, offset_and_scale
+from petctfusion.networks.blocks.intensity import absent_value
+from petctfusion.volumes.geometry import Geometry
 from petctfusion.volumes.grid import CT_AIR_HU, PET_AIR_SUV, common_grid, resample_image
 
 AIR = {"CT": CT_AIR_HU, "PET": PET_AIR_SUV}
@@ -18,13 +21,17 @@ AIR = {"CT": CT_AIR_HU, "PET": PET_AIR_SUV}
 
 @dataclass(frozen=True)
 class Case:
-    """One patient on the grid: image (M, z, y, x) float32 in HU and SUV, contour share (z, y, x) float32 in [0, 1]."""
+    """One patient on the grid: image (M, z, y, x) float32 in HU and SUV, contour share (z, y, x) float32 in [0, 1].
+
+    `lesion_class`: what kind of lesion the contour is of, where the data set says so.
+    """
 
     name: str
     image: NDArray[np.float32]
     contour: NDArray[np.float32]
     foreground: NDArray[np.int64]
     spacing_zyx: tuple[float, float, float]
+    lesion_class: int | None = None
 
     @property
     def box(self) -> NDArray[np.float64]:
@@ -48,13 +55,25 @@ def make_case(
     spacing_mm: tuple[float, float, float],
     clip: Mapping[str, tuple[float, float]],
 ) -> Case:
-    """Resample a patient to the network's grid; `volumes` in the network's order, the anatomical one first."""
-    grid = common_grid(list(volumes.values()), spacing_mm)
+    """Resample a patient to the network's grid; `clip` in the network's order, the anatomical one first.
+
+    What has no unit is scaled as at inference; a modality that is not among `volumes` is filled as if absent.
+    """
+    grid = common_grid([volumes[kind] for kind in clip if kind in volumes], spacing_mm)
     channels = [
-        np.clip(sitk.GetArrayFromImage(resample_image(image, grid, AIR.get(kind, 0.0))), *clip[kind])
-        for kind, image in volumes.items()
+        _channel(kind, volumes[kind], grid, limits) if kind in volumes else np.full(grid.shape, absent_value(kind))
+        for kind, limits in clip.items()
     ]
     share = sitk.GetArrayFromImage(resample_image(sitk.Cast(contour > 0, sitk.sitkFloat32), grid, 0.0))
     share = np.clip(share, 0.0, 1.0).astype(np.float32)
     foreground = np.argwhere(share >= 0.5)
     return Case(name, np.stack(channels).astype(np.float32), share, foreground, grid.spacing_zyx)
+
+
+def _channel(kind: str, image: sitk.Image, grid: Geometry, limits: tuple[float, float]) -> NDArray[np.float32]:
+    values: NDArray[np.float32] = sitk.GetArrayFromImage(resample_image(image, grid, AIR.get(kind, 0.0)))
+    values = np.clip(values, *limits)
+    if kind in UNITLESS:
+        offset, scale = offset_and_scale(UNITLESS[kind], image, grid)
+        values = (values - offset) / scale
+    return values

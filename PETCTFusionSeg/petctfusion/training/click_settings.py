@@ -12,20 +12,15 @@ from petctfusion.errors import BadInputError
 class ClickSettings:
     """`radius_mm`: of the blob that shows a click to the network (`inference.guidance`), kept in the model's card.
 
-    A patch has no click with `none_probability`, otherwise 1 to `max_clicks`. Raises `BadInputError`.
+    `clicks`: so many in a patch, one after the other, each answered and learnt from before the next is made. Raises
+    `BadInputError`.
     """
 
-    max_clicks: int = 10
-    radius_mm: float = 12.0
-    none_probability: float = 0.3
+    clicks: int = 4
+    radius_mm: float = 8.0
 
     def __post_init__(self) -> None:
-        if self.max_clicks < 1:
-            raise BadInputError(f"max_clicks = {self.max_clicks} must be 1 or more.", "Correct [clicks].")
+        if self.clicks < 1:
+            raise BadInputError(f"clicks = {self.clicks} must be 1 or more.", "Correct [clicks].")
         if not 0 < self.radius_mm < math.inf:
             raise BadInputError(f"radius_mm = {self.radius_mm} must be more than 0.", "Correct [clicks].")
-        if not 0 <= self.none_probability < 1:
-            raise BadInputError(
-                f"none_probability = {self.none_probability} must be from 0 to less than 1.",
-                "A network that never sees a click has no use for [clicks].",
-            )

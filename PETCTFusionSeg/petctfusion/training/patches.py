@@ -19,27 +19,24 @@ from petctfusion.training.augmentation.geometry import sampling_points
 from petctfusion.training.augmentation.intensity import changed
 from petctfusion.training.augmentation.misregistration import misregistered
 from petctfusion.training.cases import AIR, Case
-from petctfusion.training.click_settings import ClickSettings
-from petctfusion.training.simulated_clicks import simulated_clicks
 
 
 @dataclass(frozen=True)
 class PatchSettings:
-    """How patches are drawn and changed. `optional` modalities are those that dropout may take away.
-
-    With `clicks` two channels of simulated clicks follow the modalities.
-    """
+    """How patches are drawn and changed. `optional` modalities are those that dropout may take away; with `classes`
+    the target says what kind of lesion a patch shows."""
 
     patch: tuple[int, int, int]
     modalities: tuple[str, ...] = ("CT", "PET")
     augmentation: Augmentation = field(default_factory=Augmentation)
     optional: tuple[str, ...] = ()
-    clicks: ClickSettings | None = None
+    classes: bool = False
 
 
 @dataclass(frozen=True)
 class Patch:
-    """Image (M, z, y, x) in HU and SUV, with blobs of clicks (M + 2, z, y, x); contour share (1, z, y, x)."""
+    """Image (M, z, y, x) in HU and SUV; contour share (1, z, y, x), and where classes are learnt a second channel with
+    the lesion's class at its voxels."""
 
     image: torch.Tensor
     target: torch.Tensor
@@ -63,11 +60,9 @@ def draw_patch(case: Case, settings: PatchSettings, rng: np.random.Generator) ->
     image = torch.stack(channels)
     image = without_one(image, settings.modalities, settings.optional, change.modality_dropout_probability, rng)
     target = _sample(case.contour, points) * _inside(points, window)
-    if settings.clicks is not None:
-        # Last, so that the patch itself is the one that would be drawn without clicks.
-        pet = image[settings.modalities.index("PET")] if "PET" in settings.modalities else None
-        image = torch.cat([image, simulated_clicks(target, pet, spacing, settings.clicks, rng)])
-    return Patch(image, target[None])
+    if not settings.classes:
+        return Patch(image, target[None])
+    return Patch(image, torch.stack([target, (target >= 0.5).float() * (case.lesion_class or 0)]))
 
 
 def _pretended_field_of_view(case: Case, s: Augmentation, rng: np.random.Generator) -> NDArray[np.float64]:

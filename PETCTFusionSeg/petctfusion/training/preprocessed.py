@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -83,12 +84,17 @@ class Preparation:
     def _case(self, one: Prepared, memory_map: bool) -> Case:
         case = read_entry(one.folder, one.patient.name, memory_map)
         if case is not None:
-            return case
+            return _classed(case, one.patient)
         again = _outcome((one.patient, self.settings, one.folder.parents[1]))
         case = read_entry(again.folder, one.patient.name, memory_map) if isinstance(again, Prepared) else None
         if case is None:
             raise BadInputError(f"The prepared case of {one.patient.name} was lost and cannot be made again.", _AGAIN)
-        return case
+        return _classed(case, one.patient)
+
+
+def _classed(case: Case, patient: Patient) -> Case:
+    """The class is the data set's word and part of no cache."""
+    return case if patient.lesion_class is None else dataclasses.replace(case, lesion_class=patient.lesion_class)
 
 
 def prepare(
@@ -155,13 +161,13 @@ def _outcome(task: _Task) -> Prepared | Skipped:
 
 
 def _check_modalities(patient: Patient, settings: PreparationSettings) -> None:
-    missing = [kind for kind in settings.modalities if kind not in patient.volumes]
+    missing = [kind for kind in settings.of(patient) if kind not in patient.volumes]
     if missing:
         raise BadInputError(f"It has no {' and no '.join(missing)}.", "Leave it out, or train with other modalities.")
 
 
 def _made(patient: Patient, settings: PreparationSettings) -> Case:
-    volumes, contour = read_patient(patient, settings.modalities)
+    volumes, contour = read_patient(patient, settings.of(patient))
     case = make_case(patient.name, volumes, contour, settings.spacing_mm, settings.clip)
     if sitk.GetArrayViewFromImage(contour).any() and not case.contour.any():
         raise BadInputError("Its contour lies outside what its volumes share.", "Give the contour of this patient.")

@@ -33,7 +33,8 @@ class Recipe:
     segmentation, but the pre-training of its encoders. `initial`: what the weights begin as instead of random ones, a
     file of pre-trained encoders or a model by name or folder, "" for none; `initial_rate_factor`: times the learning
     rate for what is to keep most of what it began with (`transferred_parameters` of the network). `clicks`: the network
-    learns to be guided by clicks, which are simulated.
+    learns to answer clicks, which are simulated, and nothing else. `may_lack`:
+    modalities that a patient may lack: he is learnt from all the same, by a network that can do without them.
     """
 
     name: str
@@ -61,6 +62,7 @@ class Recipe:
     precision: str = "float32"
     initial: str = ""
     initial_rate_factor: float = 1.0
+    may_lack: tuple[str, ...] = ()
     pretraining: PretrainingSettings | None = None
     clicks: ClickSettings | None = None
     about: About = field(default_factory=About)

@@ -127,7 +127,7 @@ def _prepared(
 ) -> tuple[Material, Preparation]:
     """Patients by their part and what became of each; the first process of a machine fills the cache."""
     material = choose_patients(data, say)
-    settings = PreparationSettings(recipe.spacing_mm, recipe.clip)
+    settings = PreparationSettings(recipe.spacing_mm, recipe.clip, recipe.may_lack)
     cache = run.cache or run.folder / "cache"
     fills = team.local_rank == 0
     if not fills:

@@ -20,7 +20,7 @@ from torch import nn
 from petctfusion.errors import BadInputError, OutOfMemoryError
 from petctfusion.inference.memory_ladder import is_out_of_memory
 from petctfusion.networks.anatomy_prompted import MaskedReconstruction
-from petctfusion.training.augmentation.fitness import require_fit
+from petctfusion.training.augmentation.fitness import require_dispensable, require_fit
 from petctfusion.training.cases import Case
 from petctfusion.training.checkpoint import identity, read_checkpoint, write_checkpoint
 from petctfusion.training.distributed import ObjectiveModule, Team, shared
@@ -29,6 +29,7 @@ from petctfusion.training.initial import Initial, begin_with
 from petctfusion.training.logs import STEPS, TUNING, RunLogs
 from petctfusion.training.losses import soft_dice_loss
 from petctfusion.training.objectives import objective_for
+from petctfusion.training.objectives.lesion_class import require_classes
 from petctfusion.training.optimiser import adam, channels_last, network_of
 from petctfusion.training.patches import Patch, PatchSettings, draw_patch
 from petctfusion.training.precision import autocast, uses_bfloat16
@@ -97,7 +98,11 @@ class Trainer:
         self._format = torch.channels_last if self._flat else torch.channels_last_3d
         require_fit(recipe.augmentation, self.network, recipe.modalities)
         optional = tuple(getattr(self.network, "optional_modalities", ()))
-        self.patches = PatchSettings(recipe.patch, recipe.modalities, recipe.augmentation, optional, recipe.clicks)
+        require_dispensable(recipe.may_lack, optional, recipe.modalities)
+        classes = recipe.objective.lesion_class_weight > 0
+        if classes:
+            require_classes(train, self.network)
+        self.patches = PatchSettings(recipe.patch, recipe.modalities, recipe.augmentation, optional, classes)
         self.average = torch.optim.swa_utils.AveragedModel(
             self.network,
             multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(recipe.ema_decay),  # type: ignore[no-untyped-call]
@@ -220,7 +225,7 @@ class Trainer:
     def _dice(self, image: torch.Tensor, target: torch.Tensor) -> float:
         self.network.eval()
         with torch.no_grad(), autocast(self.half, self.device):
-            return 1 - float(soft_dice_loss(self.network(image), target))
+            return 1 - float(soft_dice_loss(self.network(image), target[:, :1]))
 
     def _batch(self, feed: Feed[Patch]) -> tuple[torch.Tensor, torch.Tensor]:
         drawn = feed.batch(self.step)

@@ -23,7 +23,7 @@ from petctfusion.inference.options import SegmentOptions
 from petctfusion.worker.launch import worker_command, worker_environment
 from petctfusion.worker.processes import end_tree
 from petctfusion.worker.protocol import Failure, Progress, Ready, Result
-from petctfusion.worker.session import Segmented, SessionEvent, Transport, WorkerSession
+from petctfusion.worker.session import Explained, Segmented, SessionEvent, Transport, WorkerSession
 
 OnProgress = Callable[[Progress], None]
 OnEvent = Callable[[SessionEvent], None]
@@ -151,6 +151,19 @@ class WorkerClient:
         self.start()
         answer = self._answer(self._send(lambda: self._session.segment(volumes, model, options)), on_progress)
         assert isinstance(answer, Segmented)
+        return answer
+
+    def explain(
+        self,
+        volumes: Mapping[str, sitk.Image],
+        model: str | Path,
+        options: SegmentOptions | None = None,
+        on_progress: OnProgress | None = None,
+    ) -> Explained:
+        """As `segment`, with the maps of `WorkerSession.explain`."""
+        self.start()
+        answer = self._answer(self._send(lambda: self._session.explain(volumes, model, options)), on_progress)
+        assert isinstance(answer, Explained)
         return answer
 
     def cancel(self) -> None:

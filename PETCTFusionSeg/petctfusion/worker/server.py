@@ -19,15 +19,17 @@ import SimpleITK as sitk
 import petctfusion
 from petctfusion.errors import BadInputError, CancelledError, FusionError, OutOfMemoryError, WorkerError
 from petctfusion.inference.clicks import Click, refine_labels
+from petctfusion.inference.maps import StudyMap
 from petctfusion.inference.memory_ladder import is_out_of_memory
 from petctfusion.inference.options import SegmentOptions
+from petctfusion.inference.uncertainty import entropy_image
 from petctfusion.worker import protocol
 from petctfusion.worker.channel import Channel, Clock
 from petctfusion.worker.exchange import Exchange, array_of_frame, read_array, unpack
 
 if TYPE_CHECKING:
     from petctfusion.inference.model import AnyLoaded
-    from petctfusion.inference.study import StudyProgress
+    from petctfusion.inference.study import StudyProgress, StudyResult
 
 # Two models of 20 MB cost nothing; a third one would be a comparison that no user waits for.
 _WARM_MODELS = 2
@@ -190,6 +192,12 @@ class Server:
         }
 
     def _segment(self, request: Request) -> Message:
+        return self._segmented(request, attention=False)
+
+    def _explain(self, request: Request) -> Message:
+        return self._segmented(request, attention=True)
+
+    def _segmented(self, request: Request, attention: bool) -> Message:
         from petctfusion.inference.study import StudyProgress, segment_study
 
         started, clock = time.perf_counter(), Clock()
@@ -207,11 +215,22 @@ class Server:
         model, was_warm = self._model(request.text("model"), options.device or "auto")
         report(StudyProgress(1, 1, "load"))
         result = segment_study(
-            volumes, model, replace(options, device=None), report, lambda: request.id in self._cancelled
+            volumes,
+            model,
+            replace(options, device=None),
+            report,
+            lambda: request.id in self._cancelled,
+            attention=attention,
         )
+        name = f"{model.card.name} {model.card.version}"
+        images, maps = {"probability": result.probability, "labels": result.labels}, []
+        for number, found in enumerate(_maps(result, name) if attention else ()):
+            images[f"map-{number}"] = found.image
+            maps.append({"image": f"map-{number}", "name": found.name, "kind": found.kind, "model": found.model})
         return {
-            "images": self._shipped(request, probability=result.probability, labels=result.labels),
-            "model": f"{model.card.name} {model.card.version}",
+            "images": self._shipped(request, **images),
+            "maps": maps,
+            "model": name,
             "members": [member.reference for member in model.card.members],
             "device": result.device,
             "notes": list(result.notes),
@@ -226,10 +245,10 @@ class Server:
             raise BadInputError("The request refine lacks the probability or the labels.", "Run Segment first.")
         clicks = [Click.from_json(click) for click in request.objects("clicks")]
         probability, labels = volumes.pop("probability"), volumes.pop("labels")
-        threshold, value = request.number("threshold"), int(request.number("value"))
-        if "model" in request.fields and clicks:
-            return self._guided(request, volumes, probability, labels, clicks, threshold, value)
-        refined = refine_labels(probability, labels, clicks, threshold, value)
+        value = int(request.number("value"))
+        if "model" in request.fields:
+            return self._guided(request, volumes, probability, labels, clicks, value)
+        refined = refine_labels(probability, labels, clicks, request.number("threshold"), value)
         images = self._shipped(request, probability=probability, labels=refined)
         return {"images": images, "device": "cpu", "notes": [], "seconds": time.perf_counter() - started}
 
@@ -240,7 +259,6 @@ class Server:
         probability: sitk.Image,
         labels: sitk.Image,
         clicks: list[Click],
-        threshold: float,
         value: int,
     ) -> Message:
         """The answer of a network that takes clicks; any other model is refused."""
@@ -251,21 +269,15 @@ class Server:
         model, was_warm = self._model(request.text("model"), request.text("device", "auto"))
         if not isinstance(model, LoadedModel) or model.card.clicks is None:
             raise BadInputError(f"The model {model.card.name} takes no clicks.", "Send the request without a model.")
-        answer = refine_guided(
-            volumes, model, probability, labels, clicks, threshold, value, lambda: request.id in self._cancelled
-        )
+        answer = refine_guided(volumes, model, labels, clicks, value, lambda: request.id in self._cancelled)
         return {
-            "images": self._shipped(request, probability=answer.probability, labels=answer.labels),
+            "images": self._shipped(request, probability=probability, labels=answer.labels),
             "model": f"{model.card.name} {model.card.version}",
             "device": answer.device,
             "notes": list(answer.notes),
             "was_warm": was_warm,
             "seconds": time.perf_counter() - started,
         }
-
-    def _explain(self, request: Request) -> Message:
-        model = request.text("model")
-        raise BadInputError(f"The model {model} has no attention maps.", "Choose a model whose network has them.")
 
     def _model(self, wanted: str, device: str) -> tuple[AnyLoaded, bool]:
         """The model by name or folder on a device, and whether it was warm. Changed files are loaded again."""
@@ -305,6 +317,12 @@ class Server:
         if folder is not None and not isinstance(folder, str):
             raise BadInputError("The output folder is not a text.", "Send a path.")
         return {name: self.channel.ship(request.id, name, image, folder) for name, image in images.items()}
+
+
+def _maps(result: StudyResult, model: str) -> list[StudyMap]:
+    """How unsure the result is, then what the networks attended to."""
+    percent = sitk.ShiftScale(entropy_image(result.probability), 0, 100 / 255)
+    return [StudyMap("uncertainty", "uncertainty", model, percent), *result.attention]
 
 
 def _expected(error: Exception) -> FusionError:

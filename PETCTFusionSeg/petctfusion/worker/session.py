@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 
 from petctfusion.errors import FusionError
 from petctfusion.inference.clicks import Click
+from petctfusion.inference.maps import StudyMap
 from petctfusion.inference.options import SegmentOptions
 from petctfusion.worker import protocol
 from petctfusion.worker.exchange import Exchange, array_of_frame, pack, read_array, unpack, write_array
@@ -71,6 +72,14 @@ class Segmented:
     def probability(self) -> sitk.Image:
         """Probability, uint8, 255 = 1."""
         return self.packed["probability"].image
+
+
+@dataclass(frozen=True)
+class Explained(Segmented):
+    """The answer to `explain`: a segmentation, its uncertainty on the output grid, then every attention map on its
+    network's grid."""
+
+    maps: tuple[StudyMap, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -196,8 +205,8 @@ class WorkerSession:
     ) -> bytes:
         """Corrects one label by clicks; the answer is `Segmented`.
 
-        With a `guide` its network answers the last of the clicks, knowing all of them; otherwise all of them act on the
-        probability, in their order.
+        With a `guide` its network answers the last of the clicks, knowing all of them, from the labels 48 mm around it
+        and more; otherwise all of them act on the probability, in their order. The probability stays as it was.
         """
         images = {"probability": probability, "labels": labels}
         network = {}
@@ -207,9 +216,13 @@ class WorkerSession:
         asked = [click.to_json() for click in clicks]
         return self._request("refine", images, clicks=asked, threshold=threshold, value=value, **network)
 
-    def explain(self, model: str | Path) -> bytes:
-        """Asks for the attention maps of the last run."""
-        return self._request("explain", model=str(model))
+    def explain(
+        self, volumes: Mapping[str, sitk.Image] | Shipment, model: str | Path, options: SegmentOptions | None = None
+    ) -> bytes:
+        """As `segment`, with the networks watched; the answer is `Explained`, its segmentation that of `segment`."""
+        return self._request(
+            "explain", volumes, model=str(model), options=(options or SegmentOptions(device="auto")).to_json()
+        )
 
     def cancel(self, target: int | None = None) -> bytes:
         """Cancels a request, the running one by default; that request is then answered by a `cancelled` error."""
@@ -309,11 +322,11 @@ class WorkerSession:
             self.transport = self._fixed_transport or (
                 "frames" if event.values.get("transport") == "frames" else "files"
             )
-        if event.request not in ("segment", "refine"):
+        if event.request not in ("segment", "refine", "explain"):
             return event
         try:
             packed = {name: self._fetched(event.id, name, d) for name, d in event.values["images"].items()}
-            return Segmented(
+            answer = Segmented(
                 event.id,
                 event.request,
                 str(event.values.get("model", "")),
@@ -323,6 +336,7 @@ class WorkerSession:
                 packed,
                 {key: value for key, value in event.values.items() if key != "images"},
             )
+            return _explained(answer) if event.request == "explain" else answer
         except FusionError as error:
             return Failure(event.id, error.kind, error.message, error.hint)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
@@ -345,6 +359,14 @@ class WorkerSession:
             for event in events:
                 self._on_event(event)
         return events
+
+
+def _explained(answer: Segmented) -> Explained:
+    maps = (
+        StudyMap(str(entry["name"]), entry["kind"], str(entry["model"]), answer.packed[entry["image"]].image)
+        for entry in answer.values["maps"]
+    )
+    return Explained(**vars(answer), maps=tuple(maps))
 
 
 def _how(exit_code: int | None) -> str:

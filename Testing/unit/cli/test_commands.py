@@ -22,7 +22,7 @@ from petctfusion.cli.outputs import OutputFolder
 from petctfusion.cli.progress import ProgressDisplay
 from petctfusion.errors import OutputError
 
-EVERY = (*commands.BUILT_IN, "picture")
+EVERY = (*commands.BUILT_IN, "picture", "view")
 
 
 def test_help_names_every_command_and_every_exit_code(cli):

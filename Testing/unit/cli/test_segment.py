@@ -27,7 +27,7 @@ def finished(study, tmp_path_factory):
     """One run in its own process with every option, shared by the tests that look at it."""
     folder = tmp_path_factory.mktemp("finished")
     command = [sys.executable, "-m", "petctfusion.cli", *study.arguments(folder / "out", reference=study.reference)]
-    command += ["--device", "cpu", "--probability", "--json"]
+    command += ["--device", "cpu", "--probability", "--maps", "--json"]
     environment = {**os.environ, MARK: folder.name}
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False, env=environment)
     assert done.returncode == 0, done.stderr
@@ -69,8 +69,8 @@ def test_suv_max_is_a_value_of_the_pet(finished, study):
 
 
 def test_output_folder_holds_the_results_and_nothing_else(finished):
-    _, _, folder = finished
-    names = {path.name for path in folder.iterdir()}
+    result, _, folder = finished
+    names = {path.name for path in folder.iterdir()} - {Path(one["file"]).name for one in result["maps"]}
     assert names == {"segmentation.nii.gz", "segmentation.seg.nrrd", "probability.nii.gz", "result.json"}
 
 
@@ -81,6 +81,22 @@ def test_probability_lies_between_0_and_1_and_agrees_with_the_segmentation(finis
     assert probability.min() >= 0
     assert probability.max() <= 1
     assert probability[inside].mean() > 0.5 > probability[~inside].mean()
+
+
+def test_maps_show_the_border_as_unsure_and_the_attention_of_the_network(finished):
+    result, _, folder = finished
+    unsure, *seen = result["maps"]
+    assert unsure["file"] == str(folder / "map-00-uncertainty.nii.gz")
+    share = sitk.GetArrayFromImage(sitk.ReadImage(result["probability"]))
+    percent = sitk.GetArrayFromImage(sitk.ReadImage(unsure["file"]))
+    assert percent[(share > 0.4) & (share < 0.6)].min() > 95
+    assert percent[(share < 0.005) | (share > 0.995)].max() < 5
+    assert seen
+    for one in seen:
+        image = sitk.ReadImage(one["file"])
+        assert one["kind"] == "attention"
+        assert image.GetSpacing() == pytest.approx(one["spacing_mm"])
+        assert np.ptp(sitk.GetArrayFromImage(image)) > 0, one["name"]
 
 
 def test_full_probability_is_exactly_one():

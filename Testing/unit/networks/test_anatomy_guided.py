@@ -263,39 +263,50 @@ def test_it_learns_a_phantom_of_two_cases():
 
 
 @pytest.mark.parametrize("fusion", ["early", "late", "intermediate"])
-def test_clicks_change_nothing_until_they_are_learned_and_nothing_where_nobody_clicks(fusion):
+def test_where_nobody_clicks_a_network_with_clicks_says_what_it_says_without(fusion):
     networks = []
     for clicks in (False, True):
         torch.manual_seed(4)
         networks.append(build("anatomy_guided", widths=TINY, fusion=fusion, clicks=clicks).eval())
     plain, guided = networks
     x = torch.randn(2, 2, 16, 16, 16)
-    blobs = torch.rand(2, 2, 16, 16, 16)
     assert (plain.takes_clicks, guided.takes_clicks) == (False, True)
     assert torch.equal(guided(x), plain(x))
-    assert torch.equal(guided(torch.cat([x, blobs], dim=1)), plain(x))
-    torch.nn.init.normal_(guided.click_layer.weight)
-    assert torch.equal(guided(torch.cat([x, torch.zeros_like(blobs)], dim=1)), plain(x))
-    assert not torch.allclose(guided(torch.cat([x, blobs], dim=1)), plain(x))
+    guidance = torch.rand(2, 3, 16, 16, 16)
+    assert torch.equal(guided.click_features(x)[:, :1], plain(x))
     with pytest.raises(ValueError, match="2 channels"):
-        plain(torch.cat([x, blobs], dim=1))
+        plain(torch.cat([x, guidance], dim=1))
     with pytest.raises(ValueError, match="2 channels"):
-        guided(torch.cat([x, blobs[:, :1]], dim=1))
+        guided(torch.cat([x, guidance[:, :1]], dim=1))
+
+
+def test_a_click_keeps_the_mask_until_it_is_learned_and_changes_the_middle_half_only():
+    torch.manual_seed(4)
+    network = build("anatomy_guided", widths=TINY, clicks=True).eval()
+    x = torch.cat([torch.randn(1, 2, 16, 16, 16), torch.rand(1, 3, 16, 16, 16).round()], dim=1)
+    mask = x[:, 4:] > 0.5
+    before = network(x)
+    assert torch.equal(before > 0, mask)
+    torch.nn.init.normal_(network.click_refiner.head.weight)
+    changed = (network(x) != before)[0, 0]
+    assert changed[4:12, 4:12, 4:12].float().mean() > 0.9
+    changed[4:12, 4:12, 4:12] = False
+    assert not changed.any()
 
 
 def test_a_network_learns_to_follow_clicks():
     torch.manual_seed(0)
     network = build("anatomy_guided", widths=TINY, clicks=True)
-    optimiser = torch.optim.Adam(network.parameters(), 0.01)
-    x = torch.zeros(2, 4, 16, 16, 16)
-    x[0, 2, 8, 8, 4] = x[0, 3, 8, 8, 12] = x[1, 3, 8, 8, 4] = x[1, 2, 8, 8, 12] = 1.0
+    optimiser = torch.optim.Adam(network.click_refiner.parameters(), 0.01)
+    x = torch.zeros(2, 5, 16, 16, 16)
+    x[0, 2, 8, 8, 6] = x[0, 3, 8, 8, 10] = x[1, 3, 8, 8, 6] = x[1, 2, 8, 8, 10] = 1.0
     target = torch.zeros(2, 1, 16, 16, 16)
     target[0, ..., :8] = target[1, ..., 8:] = 1
+    middle = (..., slice(4, 12), slice(4, 12), slice(4, 12))
     for _ in range(60):
         optimiser.zero_grad()
-        loss = soft_dice_and_bce(network(x), target)
+        loss = soft_dice_and_bce(network(x)[middle], target[middle])
         loss.backward()
         optimiser.step()
-    right = ((network(x) > 0) == (target > 0.5)).float().mean()
+    right = ((network(x) > 0) == (target > 0.5))[middle].float().mean()
     assert right > 0.9
-    assert ((network(x[:, :2]) > 0) == (target > 0.5)).float().mean() < 0.8

@@ -13,13 +13,14 @@ from petctfusion.inference import sliding_window
 from petctfusion.inference.clicks import Click
 from petctfusion.inference.options import SegmentOptions
 from petctfusion.inference.prepare import local_volumes
+from petctfusion.inference.uncertainty import entropy_image
 from petctfusion.models import ClickGuidance, read_card
 from petctfusion.volumes.geometry import Geometry
 from petctfusion.worker import protocol
 from petctfusion.worker.channel import Channel
 from petctfusion.worker.protocol import Failure, Progress, Ready, Result
 from petctfusion.worker.server import Server
-from petctfusion.worker.session import ClickGuide, Segmented, WorkerSession
+from petctfusion.worker.session import ClickGuide, Explained, Segmented, WorkerSession
 
 from .conftest import TINY, make_model
 
@@ -155,9 +156,8 @@ def test_a_click_is_answered_by_the_network_that_takes_clicks(tmp_path, study, t
     assert answer.seconds > 0
     x, y, z = study["CT"].TransformPhysicalPointToIndex(click.point)
     assert answer.labels[x, y, z] == 1
-    changed = np.argwhere(sitk.GetArrayFromImage(answer.probability))
-    assert len(changed) > 0
-    assert (np.abs(changed - (z, y, x)) * 3.0 <= 40.0).all()
+    changed = np.argwhere(sitk.GetArrayFromImage(answer.labels))
+    assert (np.linalg.norm((changed - (z, y, x)) * 3.0, axis=1) <= 40.0).all()
 
 
 def test_a_model_without_clicks_does_not_answer_one(talk, study, tiny_model):
@@ -166,3 +166,47 @@ def test_a_model_without_clicks_does_not_answer_one(talk, study, tiny_model):
     events = talk.run(talk.session.refine(labels, labels, [Click((60.0, 60.0, 60.0), True)], 0.5, guide=guide))
     (failure,) = [e for e in events if isinstance(e, Failure)]
     assert (failure.kind, failure.message) == ("bad_input", "The model tiny takes no clicks.")
+
+
+@pytest.mark.parametrize("transport", ["files", "frames"])
+def test_explain_answers_the_segmentation_its_uncertainty_and_every_attention_map(
+    tmp_path, study, tiny_model, transport
+):
+    talk = Talk(tmp_path, transport)
+    options = SegmentOptions(device="cpu")
+    events = talk.run(
+        talk.session.segment(study, tiny_model, options), talk.session.explain(study, tiny_model, options)
+    )
+    talk.session.close()
+    segmented, explained = (e for e in events if isinstance(e, Segmented))
+    assert isinstance(explained, Explained)
+    assert np.array_equal(*(sitk.GetArrayFromImage(answer.probability) for answer in (segmented, explained)))
+    unsure, *seen = explained.maps
+    assert (unsure.name, unsure.kind) == ("uncertainty", "uncertainty")
+    percent, expected = (sitk.GetArrayFromImage(i) for i in (unsure.image, entropy_image(segmented.probability)))
+    assert np.abs(percent - expected / 2.55).max() < 1
+    assert percent.max() > 90
+    assert "spatial gate, level 1" in [found.name for found in seen]
+    assert {(found.kind, found.model, found.image.GetSpacing()) for found in seen} == {
+        ("attention", "tiny 1.0", (4.0, 4.0, 4.0))
+    }
+    # A gate is a share.
+    gate = sitk.GetArrayFromImage(seen[0].image)
+    assert 0.0 <= gate.min() < gate.max() <= 1.0
+
+
+def test_explain_is_cancelled_and_counted_like_a_segmentation(talk, study, tiny_model):
+    events = talk.run(talk.session.explain(study, tiny_model, SegmentOptions(device="cpu")))
+    steps = [e for e in events if isinstance(e, Progress) and e.stage == "segment"]
+    assert steps[-1].done == steps[-1].total > 1
+    events = talk.run(talk.session.explain(study, tiny_model), talk.session.cancel())
+    assert [e.kind for e in events if isinstance(e, Failure)] == ["cancelled"]
+
+
+def test_an_explanation_that_lacks_a_map_is_a_failure_and_not_an_exception(talk, study, tiny_model):
+    talk.session.explain(study, tiny_model)
+    number = talk.session.last_id
+    values = {"request": "explain", "seconds": 1.0, "images": {}, "maps": [{"name": "gate", "kind": "attention"}]}
+    (event,) = talk.session.feed(protocol.encode({"id": number, "event": "result", **values}))
+    assert isinstance(event, Failure)
+    assert event.id == number

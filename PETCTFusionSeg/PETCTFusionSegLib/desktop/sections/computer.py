@@ -6,16 +6,14 @@ from typing import Any
 
 from petctfusion.errors import FusionError
 from PETCTFusionSegLib.desktop import install, log
-from PETCTFusionSegLib.desktop.bench import Workbench
+from PETCTFusionSegLib.desktop.bench import DesktopBench
 from PETCTFusionSegLib.desktop.install_page import InstallPage
 from PETCTFusionSegLib.desktop.models_page import ModelsPage
-from PETCTFusionSegLib.desktop.parameters import readMachine
 from PETCTFusionSegLib.desktop.python_check import PythonCheck, PythonVerdict
-from PETCTFusionSegLib.desktop.runner import Listener
 from PETCTFusionSegLib.desktop.section import Section
-from PETCTFusionSegLib.desktop.settings_panel import keepMachine
 from PETCTFusionSegLib.desktop.widgets import makeTimer
 from PETCTFusionSegLib.i18n import _
+from PETCTFusionSegLib.workbench.runner import Listener
 
 _LOG_MS = 500
 _GOOD, _BAD, _NONE = "✔", "✖", "-"
@@ -27,7 +25,7 @@ class ComputerSection(Section):
     name = "Computer"
     collapsed = True
 
-    def __init__(self, bench: Workbench, ui: Any) -> None:
+    def __init__(self, bench: DesktopBench, ui: Any) -> None:
         super().__init__(bench, ui)
         self.lines = log.LogLines()
         self.lines.attach()
@@ -59,7 +57,7 @@ class ComputerSection(Section):
         for widget in (ui.pythonEdit, ui.computerPythonBrowseButton, ui.installButton, ui.computerProbeButton):
             widget.enabled = idle
         self.lines.hide(log.namesInScene(self.bench.scene))
-        if idle and self.bench.runner.warm and not readMachine(self.bench.settings).warm:
+        if idle and self.bench.runner.warm and not self.bench.readMachine().warm:
             # Not here: this is called while the worker's last answer is still being read.
             self._coolTimer.start()
 
@@ -93,7 +91,7 @@ class ComputerSection(Section):
         try:
             install.requirePackages(self._python())
             listener = Listener(self._onVerdicts, self._onProbeError)
-            self.bench.runner.probe(readMachine(self.bench.settings), listener)
+            self.bench.runner.probe(self.bench.readMachine(), listener)
         except FusionError as error:
             self._onProbeError(error)
             return
@@ -137,14 +135,14 @@ class ComputerSection(Section):
         self.bench.changed()
 
     def _python(self) -> str:
-        return readMachine(self.bench.settings).python
+        return self.bench.readMachine().python
 
     def _onPython(self) -> None:
-        machine, chosen = readMachine(self.bench.settings), str(self.ui.pythonEdit.text).strip()
+        machine, chosen = self.bench.readMachine(), str(self.ui.pythonEdit.text).strip()
         if chosen == machine.python:
             return
         machine.python = chosen
-        keepMachine(self.bench.settings, machine)
+        self.bench.keepMachine(machine)
         self.packages.refresh()
         self.pythonCheck.stop()
         self.ui.computerPythonLabel.text = ""

@@ -11,8 +11,8 @@ from PETCTFusionSegLib.effect.registration import EFFECT_NAME
 from PETCTFusionSegLib.i18n import _
 
 if TYPE_CHECKING:
-    from PETCTFusionSegLib.desktop.bench import Workbench
     from PETCTFusionSegLib.effect.fusion import FusionEffect
+    from PETCTFusionSegLib.workbench.bench import Workbench
 
 
 class SegmentEditorEffect(AbstractScriptedSegmentEditorEffect):  # type: ignore[misc]

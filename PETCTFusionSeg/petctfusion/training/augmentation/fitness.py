@@ -36,3 +36,13 @@ def require_fit(settings: Augmentation, network: nn.Module, modalities: Sequence
         )
     if settings.gamma_probability > 0 or settings.pet_blur_fwhm_mm is not None or settings.pet_noise_fwhm_mm > 0:
         monai_transforms.require()
+
+
+def require_dispensable(may_lack: Sequence[str], optional: Sequence[str], modalities: Sequence[str]) -> None:
+    """Refuses patients without what the network cannot do without, or does not take."""
+    wrong = [kind for kind in may_lack if kind not in optional or kind not in modalities]
+    if wrong or (may_lack and set(may_lack) >= set(modalities)):
+        raise BadInputError(
+            f"This network cannot do without {' and '.join(wrong or may_lack)}.",
+            "Take that out of may_lack, or train a network with optional modalities.",
+        )

@@ -27,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Measures and prints, three ways: constraints on either model, and the guided network."""
+    """Measures and prints, both ways: constraints on one model's probability, and the answers of the guided network."""
     counts = sorted(set(args.clicks))
     if counts[0] < 0:
         raise BadInputError("A number of clicks is below 0.", "Give numbers from 0 on, such as --clicks 0 1 3.")
@@ -48,7 +48,7 @@ def run(args: argparse.Namespace) -> int:
             "Train one with a recipe that has a table [clicks], such as sts_anatomy_guided_clicks.",
         )
     beside = load_model((find_model(args.beside) if args.beside else default_model()).folder, args.device)
-    ways = [Way(beside, False), Way(guided, False), Way(guided, True)]
+    ways = [Way(beside, False), Way(guided, True)]
     rows = []
     for study in load_studies(patients):
         for way in ways:

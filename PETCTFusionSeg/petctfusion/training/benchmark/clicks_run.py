@@ -45,7 +45,7 @@ class ClickRow:
 @dataclass(frozen=True)
 class Way:
     """The whole study once; each click is then answered by constraints on its probability, or `guided` by the network
-    in the window around it."""
+    in a window around it."""
 
     model: AnyLoaded
     guided: bool
@@ -53,23 +53,19 @@ class Way:
     def __str__(self) -> str:
         return f"{self.model.card.name} {self.model.card.version}, {'network' if self.guided else 'constraints'}"
 
-    def answer(
-        self, study: Study, probability: sitk.Image, labels: sitk.Image, clicks: Sequence[Click]
-    ) -> tuple[sitk.Image, sitk.Image]:
-        """Probability and labels after the last click."""
-        card = self.model.card
+    def answer(self, study: Study, probability: sitk.Image, labels: sitk.Image, clicks: Sequence[Click]) -> sitk.Image:
+        """Labels after the last click."""
+        card, value = self.model.card, self.model.card.labels[0].value
         if not self.guided:
-            return probability, refine_labels(probability, labels, clicks[-1:], card.threshold, card.labels[0].value)
+            return refine_labels(probability, labels, clicks[-1:], card.threshold, value)
         assert isinstance(self.model, LoadedModel), "an ensemble takes no clicks"
-        volumes, settings = {"CT": study.ct, "PET": study.pet}, (card.threshold, card.labels[0].value)
-        answer = refine_guided(volumes, self.model, probability, labels, clicks, *settings)
-        return answer.probability, answer.labels
+        return refine_guided({"CT": study.ct, "PET": study.pet}, self.model, labels, clicks, value).labels
 
 
 def measure_clicks(study: Study, way: Way, counts: Sequence[int], report: Callable[[ClickRow], None]) -> list[ClickRow]:
     """The rows of one study; each click is placed on the error that the answers before it have left."""
     result = segment_study({"CT": study.ct, "PET": study.pet}, way.model, SegmentOptions())
-    probability, labels = result.probability, result.labels
+    labels = result.labels
     contour, grid = sitk.GetArrayFromImage(study.contour) > 0, Geometry.of(study.contour)
     clicks: list[Click] = []
     seconds, rows = 0.0, []
@@ -85,7 +81,7 @@ def measure_clicks(study: Study, way: Way, counts: Sequence[int], report: Callab
         if click is not None and count < max(counts):
             clicks.append(click)
             started = time.perf_counter()
-            probability, labels = way.answer(study, probability, labels, clicks)
+            labels = way.answer(study, result.probability, labels, clicks)
             seconds += time.perf_counter() - started
     return rows
 

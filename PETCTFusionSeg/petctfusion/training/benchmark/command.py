@@ -6,6 +6,7 @@ import argparse
 
 from petctfusion.training.benchmark import (
     ablations_command,
+    classification_command,
     clicks_command,
     igtv_command,
     networks_command,
@@ -18,7 +19,9 @@ from petctfusion.training.benchmark import (
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `petctfusion benchmark`."""
     kinds = parser.add_subparsers(
-        dest="benchmark", required=True, metavar="sts|networks|ablations|whole-body|reliability|clicks|igtv"
+        dest="benchmark",
+        required=True,
+        metavar="sts|networks|ablations|whole-body|reliability|clicks|igtv|classification",
     )
     text = "models beside clinical rules and a blind ellipsoid, on the sarcoma patients"
     sts_command.add_arguments(kinds.add_parser("sts", help=text, description=text))
@@ -34,6 +37,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     clicks_command.add_arguments(kinds.add_parser("clicks", help=text, description=text))
     text = "from GTV to IGTV on breathing phantoms: from scratch or transferred, with and without slice interaction"
     igtv_command.add_arguments(kinds.add_parser("igtv", help=text, description=text))
+    text = "contour and class together, on simulated lesions that only their texture tells apart"
+    classification_command.add_arguments(kinds.add_parser("classification", help=text, description=text))
 
 
 def run(args: argparse.Namespace) -> int:
@@ -46,6 +51,7 @@ def run(args: argparse.Namespace) -> int:
         "reliability": reliability_command,
         "clicks": clicks_command,
         "igtv": igtv_command,
+        "classification": classification_command,
     }
     code: int = commands[args.benchmark].run(args)
     return code

@@ -28,7 +28,7 @@ class ModelMethod:
         """The labels on the CT grid."""
         from petctfusion.inference import segment_study
 
-        return segment_study({"CT": study.ct, "PET": study.pet}, self.model, self.options).labels
+        return segment_study(study.volumes, self.model, self.options).labels
 
 
 def model_facts(model: AnyLoaded) -> Facts:

@@ -15,6 +15,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `petctfusion benchmark sts`."""
     parser.add_argument("--data", type=Path, required=True, help="folder with split.json, margins.json and STS_nnn/")
     parser.add_argument("--split", choices=["train", "tune", "validation"], default="validation")
+    parser.add_argument("--having-mr", action="store_true", help="only the patients who have an MR too")
     parser.add_argument("--model", action="append", help="name or folder; may be repeated (default: the shipped model)")
     parser.add_argument("--device", default="cpu", help="auto, cpu or cuda:N")
     parser.add_argument("--output", type=Path, help="also write rows, means, command and commit as JSON")
@@ -31,6 +32,10 @@ def run(args: argparse.Namespace) -> int:
     from petctfusion.training.provenance import current_commit
 
     patients = sts_patients(args.data, args.split)
+    if args.having_mr:
+        patients = [patient for patient in patients if patient.file("MR").is_file()]
+        if not patients:
+            raise BadInputError(f"None of the part {args.split} has an MR.", "Leave out --having-mr.")
     installed = [find_model(name) for name in args.model] if args.model else [default_model()]
     models = {f"{m.name} {m.version}": load_model(m.folder, args.device) for m in installed}
     if len(models) < len(installed):
@@ -42,7 +47,7 @@ def run(args: argparse.Namespace) -> int:
         print(f"\n{name}\n\n{patient_table(rows, name)}")  # noqa: T201
     if args.output is not None:
         provenance = {
-            "command": f"petctfusion benchmark sts --split {args.split}",
+            "command": f"petctfusion benchmark sts --split {args.split}" + " --having-mr" * args.having_mr,
             "commit": current_commit(),
             "weights_sha256": {f"{m.name} {m.version}": m.card.sha256 for m in installed},
         }

@@ -1,4 +1,4 @@
-"""A table of paths: patient, contour, one column a modality; study and split if there are any.
+"""A table of paths: patient, contour, one column a modality; study, split and class (0, 1, ...) if there are any.
 
 Paths are relative to the table. A contour may be all that a contour can be elsewhere, also an RTSTRUCT or `.seg.nrrd`.
 """
@@ -14,7 +14,7 @@ from petctfusion.errors import BadInputError
 from petctfusion.training.datasets.patient import SPLITS, Contour, Patient, Say, known_modality, lacking
 
 _NEEDED = ("patient", "contour")
-_COLUMNS = (*_NEEDED, "study", "split")
+_COLUMNS = (*_NEEDED, "study", "split", "class")
 
 
 def find(table: Path, label: str | None, say: Say) -> list[Patient]:
@@ -107,4 +107,11 @@ def _patient(
         split,
         problem=problem,
         hint=f"Correct line {number} of {table}." if problem else "",
+        lesion_class=_lesion_class(table, number, row.get("class", "")),
     )
+
+
+def _lesion_class(table: Path, number: int, cell: str) -> int | None:
+    if cell and not cell.isdecimal():
+        raise BadInputError(f"Line {number} of {table} has {cell!r} for its class.", "Count classes 0, 1, ...")
+    return int(cell) if cell else None

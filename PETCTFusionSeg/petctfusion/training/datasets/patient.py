@@ -32,8 +32,9 @@ class Patient:
     """One study: its files (or DICOM folders) by modality and its contour.
 
     `name` is unique in the data set, `identity` is the patient's: several studies may share it. `split` is what the
-    data set says ("" where it says nothing). `pet_units` is what `read_pet` is told. `problem` says in one sentence why
-    the study cannot be used, "" where it can as far as the file names tell.
+    data set says ("" where it says nothing), `lesion_class` the kind of lesion, counted from 0, where it names one.
+    `pet_units` is what `read_pet` is told. `problem` says in one sentence why the study cannot be used, "" where it can
+    as far as the file names tell.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Patient:
     pet_units: str = "auto"
     problem: str = ""
     hint: str = ""
+    lesion_class: int | None = None
 
 
 def known_modality(word: str, where: str) -> str:

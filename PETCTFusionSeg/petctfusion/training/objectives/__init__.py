@@ -8,7 +8,9 @@ import torch
 from torch import nn
 
 from petctfusion.errors import BadInputError
+from petctfusion.training.objectives.clicks import ClickObjective
 from petctfusion.training.objectives.contour import ContourObjective
+from petctfusion.training.objectives.lesion_class import LesionClassObjective
 from petctfusion.training.objectives.masked_reconstruction import ReconstructionObjective
 from petctfusion.training.objectives.organs import OrganObjective, require_organ_student
 from petctfusion.training.objectives.tumour_class import TumourClassObjective, require_classifier
@@ -35,17 +37,20 @@ class Objective(Protocol):
 def objective_for(recipe: Recipe, network: nn.Module) -> Objective:
     """The objective of a recipe for the network it builds: the contour's loss, unless [objective] asks for more.
 
-    A pre-training has its own.
+    A pre-training has its own, and so has a recipe with clicks.
 
     Raises `BadInputError` when [objective] asks for what the network does not have.
     """
     if recipe.pretraining is not None:
         return ReconstructionObjective()
+    if recipe.clicks is not None:
+        pet = recipe.modalities.index("PET") if "PET" in recipe.modalities else None
+        return ClickObjective(recipe.clicks, recipe.spacing_mm, pet)
     contour, wanted = ContourObjective(recipe.loss), recipe.objective
-    if wanted.organ_weight > 0 and wanted.class_weight > 0:
+    if wanted.organ_weight > 0 and max(wanted.class_weight, wanted.lesion_class_weight) > 0:
         raise BadInputError(
             "No network here has both an organ student and a classifier.",
-            "Keep one of organ_weight and class_weight in [objective].",
+            "Keep one of organ_weight and the weights of classes in [objective].",
         )
     if wanted.organ_weight > 0:
         channel = require_organ_student(network, recipe.modalities)
@@ -55,6 +60,9 @@ def objective_for(recipe: Recipe, network: nn.Module) -> Objective:
             "With prompt_gradient = false nothing teaches the organ student.",
             "Set organ_weight in [objective], or leave prompt_gradient out of [arguments].",
         )
+    if wanted.lesion_class_weight > 0:
+        require_classifier(network, None)
+        return LesionClassObjective(contour, wanted.lesion_class_weight)
     if wanted.class_weight > 0:
         require_classifier(network)
         return TumourClassObjective(contour, wanted.class_weight)

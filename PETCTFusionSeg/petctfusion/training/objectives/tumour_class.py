@@ -36,12 +36,17 @@ def shows_tumour(share: torch.Tensor) -> torch.Tensor:
     return (share.flatten(1).amax(dim=1) >= 0.5).long()
 
 
-def require_classifier(network: nn.Module) -> None:
-    """Raises `BadInputError` when the network has no classifier of two classes."""
+def class_count(network: nn.Module) -> int:
+    """Classes that the network's classifier tells apart."""
+    return int(network.classifier[-1].out_features)  # type: ignore[index,union-attr,arg-type]
+
+
+def require_classifier(network: nn.Module, wanted: int | None = 2) -> None:
+    """Raises `BadInputError` when the network has no classifier of so many classes (None: any number)."""
     if not hasattr(network, "forward_with_class"):
-        raise BadInputError("This network has no classifier to teach.", "Leave class_weight out of [objective].")
-    classes = network.classifier[-1].out_features  # type: ignore[index,union-attr]
-    if classes != 2:
+        raise BadInputError("This network has no classifier to teach.", "Leave the class out of [objective].")
+    classes = class_count(network)
+    if wanted is not None and classes != wanted:
         raise BadInputError(
             f"The patch shows tumour or not: two classes, and this classifier has {classes}.",
             "Leave lesion_classes out of [arguments].",

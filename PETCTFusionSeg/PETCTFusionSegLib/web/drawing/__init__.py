@@ -1,0 +1,1 @@
+"""Drawing in the page: the brush, its strokes, and undo for whatever changes a segmentation."""

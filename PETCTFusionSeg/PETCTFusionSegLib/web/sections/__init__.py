@@ -1,0 +1,1 @@
+"""The drawer's sections, one class a file."""
