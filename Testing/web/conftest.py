@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
 import sys
@@ -27,6 +28,21 @@ FLAGS = [
     "--disable-sync",
     "--no-first-run",
 ]
+
+
+_WITH_BROWSER = {"browser", "workbench", "shared_workbench", "reading"}
+
+
+@pytest.fixture(autouse=True)
+def loop_of_its_own(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Playwright's synchronous interface leaves its event loop running, so that no test without it could start one."""
+    if _WITH_BROWSER & set(request.fixturenames):
+        yield
+        return
+    running = asyncio._get_running_loop()
+    asyncio._set_running_loop(None)
+    yield
+    asyncio._set_running_loop(running)
 
 
 @pytest.fixture(scope="session")

@@ -19,7 +19,7 @@ from petctfusion.volumes.grid import resample_image
 
 @pytest.fixture(scope="module")
 def pair():
-    wanted = wanted_of(3)
+    wanted = wanted_of(4)
     return {kind: make_textured(wanted, kind) for kind in KINDS}
 
 
