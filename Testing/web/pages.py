@@ -19,6 +19,7 @@ import numpy as np
 import pytest
 
 PICTURES = Path(__file__).with_name("pictures")
+SCREENSHOTS = Path(__file__).resolve().parents[2] / "Resources" / "Screenshots"
 SIZE = {"width": 1440, "height": 900}
 _READY_MS = 240_000
 
@@ -92,16 +93,28 @@ class Bench:
     def looksLike(self, name: str, target: Any = None, mean: float = 4.0, share: float = 0.04) -> None:
         """Compare with Testing/web/pictures/NAME.png: mean absolute difference (of 255) and share of pixels that differ
         clearly. With PETCTFUSION_PICTURES=write in the environment the picture is made instead."""
+        self._compare(PICTURES / f"{name}.png", target, mean, share, 60_000)
+
+    def looksLikeScreenshot(self, name: str) -> None:
+        """As `looksLike`, but for a picture of the README, which is kept as large as it is on the screen."""
+        self._compare(SCREENSHOTS / f"{name}.png", None, 6.0, 0.06, 300_000)
+
+    def _compare(self, path: Path, target: Any, mean: float, share: float, largest: int) -> None:
         from PIL import Image
 
+        name = path.stem
         shot = Image.open(io.BytesIO((target or self.page).screenshot())).convert("RGB")
-        path = PICTURES / f"{name}.png"
         if os.environ.get("PETCTFUSION_PICTURES") == "write":
-            PICTURES.mkdir(exist_ok=True)
-            shrunk(shot).quantize(64).save(path, optimize=True)
-            assert path.stat().st_size <= 60_000, f"{path.name} is too large for the repository"
+            path.parent.mkdir(exist_ok=True)
+            # The octree keeps small patches of a color of their own, as in a legend.
+            if path.parent == SCREENSHOTS:
+                kept = shot.quantize(256, method=Image.Quantize.FASTOCTREE)
+            else:
+                kept = shrunk(shot).quantize(64)
+            kept.save(path, optimize=True)
+            assert path.stat().st_size <= largest, f"{path.name} is too large for the repository"
         assert path.is_file(), f"{path.name} is missing: make it with PETCTFUSION_PICTURES=write, and look at it"
-        wanted = np.asarray(Image.open(path).convert("RGB"), dtype=np.int16)
+        wanted = np.asarray(shrunk(Image.open(path).convert("RGB")), dtype=np.int16)
         found = np.asarray(shrunk(shot), dtype=np.int16)
         assert found.shape == wanted.shape, f"{name}: {found.shape[:2]} pixels instead of {wanted.shape[:2]}"
         difference = np.abs(found - wanted)
