@@ -166,10 +166,10 @@ def test_cancel_is_asked_between_the_windows_of_every_member(study):
 def test_only_the_member_that_runs_out_of_memory_gets_smaller_windows(study, monkeypatch):
     forward = sliding_window._forward
 
-    def tight(volume, network, chunk, patch, device, half):
+    def tight(volume, network, chunk, patch, *rest):
         if patch[0] > 8 and isinstance(network, Constant):
             raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
-        return forward(volume, network, chunk, patch, device, half)
+        return forward(volume, network, chunk, patch, *rest)
 
     monkeypatch.setattr(sliding_window, "_forward", tight)
     hot, constant = HotPet(), Constant(25.5)
