@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-EDITOR_TAG = "PETCTFusionSegEditor"
+from PETCTFusionSegLib.workbench.editor import editorNode
+
 UNDO_STATES = 20
 
 
@@ -25,12 +26,7 @@ class EmbeddedEditor:
         import vtk
 
         self.letGo()
-        node = scene.GetSingletonNode(EDITOR_TAG, "vtkMRMLSegmentEditorNode")
-        if node is None:
-            node = scene.CreateNodeByClass("vtkMRMLSegmentEditorNode")
-            node.UnRegister(None)
-            node.SetSingletonTag(EDITOR_TAG)
-            node = scene.AddNode(node)
+        node = editorNode(scene)
         self._node = node
         self._widget.setMRMLSegmentEditorNode(node)
         self._tag = node.AddObserver(vtk.vtkCommand.ModifiedEvent, self._onModified)

@@ -16,6 +16,7 @@ from PETCTFusionSegLib.mrml.segmentations import createSegmentation
 from PETCTFusionSegLib.mrml.suv_brush import SuvRule
 from PETCTFusionSegLib.mrml.terminology import NEOPLASM, loadTerminology, setTerminology
 from PETCTFusionSegLib.mrml.volumes import geometryOfVolumeNode
+from PETCTFusionSegLib.workbench.editor import editorNode
 
 from .drawing.brush import gridOfSegment
 from .drawing.history import History
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from .views.board import ViewBoard
     from .views.slice_pane import SlicePane
 
-EDITOR_TAG = "PETCTFusionSegEditor"
 # Of the set of Okabe and Ito; the first is that of a network's result.
 _COLORS = ((230, 159, 0), (0, 114, 178), (204, 121, 167), (240, 228, 66), (213, 94, 0))
 _REST_S = 0.5
@@ -53,12 +53,7 @@ class WebEditor:
         """Find or make the editor's node in the scene; called again after a scene was closed."""
         self.letGo()
         self._scene = scene
-        node = scene.GetSingletonNode(EDITOR_TAG, "vtkMRMLSegmentEditorNode")
-        if node is None:
-            node = scene.CreateNodeByClass("vtkMRMLSegmentEditorNode")
-            node.UnRegister(None)
-            node.SetSingletonTag(EDITOR_TAG)
-            node = scene.AddNode(node)
+        node = editorNode(scene)
         self._node = node
         self._tag = node.AddObserver(vtk.vtkCommand.ModifiedEvent, self._onModified)
         self._onModified()

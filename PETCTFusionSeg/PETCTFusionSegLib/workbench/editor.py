@@ -1,8 +1,21 @@
-"""What the workbench asks of the editor in which a segmentation is drawn."""
+"""What the workbench asks of the editor in which a segmentation is drawn, and the node that both fronts keep for it."""
 
 from __future__ import annotations
 
 from typing import Any, Protocol
+
+EDITOR_TAG = "PETCTFusionSegEditor"
+
+
+def editorNode(scene: Any) -> Any:
+    """Our own segment editor node of the scene, found or made; Slicer's module keeps another one."""
+    node = scene.GetSingletonNode(EDITOR_TAG, "vtkMRMLSegmentEditorNode")
+    if node is None:
+        node = scene.CreateNodeByClass("vtkMRMLSegmentEditorNode")
+        node.UnRegister(None)
+        node.SetSingletonTag(EDITOR_TAG)
+        node = scene.AddNode(node)
+    return node
 
 
 class Editor(Protocol):
