@@ -72,6 +72,21 @@ def test_a_drag_is_one_step_for_undo_and_a_rest_begins_another(application):
     application.wait(lambda: application.ui.editThresholdSlider.value == 50, "the slider follows Undo", 2)
 
 
+def test_reset_right_after_a_drag_is_a_step_of_its_own(application):
+    result = EditedResult(application)
+    before = result.mask()
+    application.ui.editThresholdSlider.value = 47
+    dragged = result.mask()
+    application.click(application.ui.editResetButton)
+    application.ui.editThresholdSlider.value = 52
+    again = result.mask()
+    assert not np.array_equal(dragged, before)
+    assert not np.array_equal(again, before)
+    for expected in (before, dragged, before):
+        application.click(application.ui.editUndoButton)
+        assert np.array_equal(result.mask(), expected)
+
+
 def test_a_stroke_within_a_drag_is_a_step_of_its_own(application):
     result = EditedResult(application)
     application.ui.editThresholdSlider.value = 49

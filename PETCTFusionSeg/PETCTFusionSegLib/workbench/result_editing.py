@@ -106,9 +106,12 @@ class ResultEditing:
             self._stepTimer.start()
 
     def reset(self) -> None:
-        """Back to the threshold of the run."""
+        """Back to the threshold of the run; a step of its own, however soon after the slider was let go."""
         if self._binding is not None:
+            self._endStep()
             self.move(self._binding.outcome.threshold)
+            self._stepTimer.stop()
+            self._endStep()
 
     def _openStep(self) -> None:
         self._bench.editor.saveStateForUndo()
