@@ -104,4 +104,4 @@ def _dicomPair(folder: Path) -> dict[str, Path]:
     pair = find_pair(_checked(folder))
     for note in pair.notes:
         sys.stderr.write(note + "\n")
-    return {"ct": pair.ct, "pet": pair.pet}
+    return {"ct": pair.ct, "pet": pair.pet, "dicom": folder.resolve()}

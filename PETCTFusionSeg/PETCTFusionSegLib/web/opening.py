@@ -59,11 +59,10 @@ def readStudy(start: SessionStart) -> OpenedStudy | None:
     if start.phantomSeed is not None:
         phantom = make_phantom(replace(SAMPLE_PATIENT, seed=start.phantomSeed))
         return OpenedStudy(_("Phantom"), phantom.ct, phantom.pet, reference=phantom.reference)
-    ctPath, petPath = start.ct or start.dicom, start.pet or start.dicom
-    if ctPath is None and petPath is None:
+    if start.ct is None and start.pet is None:
         return None
-    ct = read_ct(ctPath) if ctPath is not None else None
-    pet = read_pet(petPath, start.petUnits) if petPath is not None else None
+    ct = read_ct(start.ct) if start.ct is not None else None
+    pet = read_pet(start.pet, start.petUnits) if start.pet is not None else None
     return OpenedStudy(
         _studyName(start),
         ct,

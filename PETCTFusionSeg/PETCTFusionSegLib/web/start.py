@@ -22,7 +22,7 @@ class SessionStart:
     reference: Path | None = None
     segmentation: Path | None = None
     dicom: Path | None = None
-    """A folder with a CT and a PET series."""
+    """The folder in which `ct` and `pet` were found: the study has its name."""
     phantomSeed: int | None = None
     teaching: bool = False
     lesson: Path | None = None
