@@ -1,4 +1,4 @@
-"""A real patient as a scanner sends it: CT and PET series and an RTSTRUCT, segmented and compared. In a real browser."""
+"""A real patient as a scanner sends it (CT, PET, RTSTRUCT), segmented and compared. In a real browser."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def test_the_series_are_paired_and_their_units_known(bench):
     assert found["chosen"]["pet"] == "STS_001 PET"
     assert "SUV" in bench.page.inner_text("#study_units")
     assert not bench.page.locator("#study_units_choice").is_visible()
-    assert list(found["segments"]["Reference"].values())[0] > 1000
+    assert next(iter(found["segments"]["Reference"].values())) > 1000
 
 
 def test_it_is_segmented_and_compared_with_the_contour_that_came_with_it(bench):
