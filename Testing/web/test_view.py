@@ -163,3 +163,9 @@ def test_the_dialog_lists_every_key_and_so_does_the_documentation(reading, repos
 def _pixels(bench, selector):
     shot = bench.page.locator(selector).screenshot()
     return np.asarray(Image.open(io.BytesIO(shot)).convert("RGB"), dtype=np.int16)
+
+
+def test_no_two_things_on_the_page_have_the_same_name(reading):
+    names = reading.page.evaluate("Array.from(document.querySelectorAll('[id]'), one => one.id)")
+    assert len(names) > 50
+    assert sorted({name for name in names if names.count(name) > 1}) == []

@@ -104,7 +104,9 @@ class SegmentRows:
             self._editor.selectSegment(segmentId)
 
     def add(self) -> None:
-        """A new, empty segment, chosen at once."""
+        """A new, empty segment, chosen at once; the first one of all is drawn on the CT."""
+        if self._bench.segmentation() is None:
+            self._editor.edit(None, self._bench.study.ct)
         try:
             self._editor.addSegment(self._newName())
         except FusionError as error:

@@ -55,7 +55,7 @@ class ViewSection(Section):
                 "view_color": "",
                 "view_fill": 50,
                 "view_outline": 100,
-                "view_3d": True,
+                "view_surfaces": True,
                 "view_crosshair": False,
                 "view_contours": [],
                 "view_ct": False,
@@ -232,7 +232,7 @@ class ViewSection(Section):
             _slider(_("Filled"), "view_fill", self._setFill, "false", _("How opaque contours are filled"))
             _slider(_("Lines"), "view_outline", self._setOutline, "false", _("How opaque the lines of contours are"))
         with html.Div(classes="pcf-row"):
-            _switch(_("Surfaces in 3-D"), "view_3d", self._set3d)
+            _switch(_("Surfaces in 3-D"), "view_surfaces", self._set3d)
             _switch(_("Crosshair"), "view_crosshair", self._setCrosshair)
 
     # --- what is shown
@@ -265,7 +265,7 @@ class ViewSection(Section):
             state.view_fill = round(100 * contours.fillOpacity(self._results()))
             state.view_outline = round(100 * contours.outlineOpacity(nodes))
             state.view_crosshair = isCrosshairShown(self.bench.scene)
-            state.view_3d = contours.isShownIn3d(nodes)
+            state.view_surfaces = contours.isShownIn3d(nodes)
         self._projection.show(study.pet)
 
 

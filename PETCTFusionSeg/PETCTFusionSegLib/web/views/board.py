@@ -53,7 +53,7 @@ class ViewBoard:
         self._server = server
         self._link = connect(server, self._onMessage)
         self._schedule = FrameSchedule()
-        self._fitted = self._seen3d = False
+        self._fitted = False
         self._brush = ("", 0.0)
         self.tools: list[Tool] = []
         """Asked first, in their order, what to do with the mouse in a slice; the one that says True had it."""
@@ -155,9 +155,7 @@ class ViewBoard:
         self._surfaces.edited()
 
     def _onSurfaces(self) -> None:
-        if not self._seen3d and self._surfaces.actors:
-            self._seen3d = True
-            self.surfaces.fit()
+        self.surfaces.follow(self._surfaces.bounds)
         self._schedule.changed(self.surfaces)
 
     def stop(self) -> None:

@@ -45,6 +45,19 @@ class SegmentSurfaces:
         """What is in the view."""
         return [one.actor for one in self._surfaces.values()]
 
+    @property
+    def bounds(self) -> tuple[float, ...] | None:
+        """Of all that can be seen (RAS, mm: least and greatest x, y, z); None when nothing can."""
+        box = vtk.vtkBoundingBox()
+        for actor in self.actors:
+            if actor.GetVisibility() and actor.GetMapper() is not None:
+                box.AddBounds(actor.GetBounds())
+        if not box.IsValid():
+            return None
+        found = [0.0] * 6
+        box.GetBounds(found)
+        return tuple(found)
+
     def edited(self) -> None:
         """Something has changed: look when it has rested."""
         if self._timer is not None:
