@@ -27,6 +27,9 @@ from petctfusion.volumes.geometry import Geometry
 REACH_MM = 40.0
 _LEAST_REACH_MM = 12.0
 _REACH_PER_DEPTH = 2.0
+# Where the network is sure that there is nothing, its probability tells no border, and such a click adds little (before,
+# up to a ball of 40 mm). The same readers lose nothing by it: 0.838, 0.859, 0.869 (12.1, 10.8, 10.5 mm); with 5 % 0.836.
+_UNSEEN = 0.02
 _TOUCH_26 = np.ones((3, 3, 3), dtype=bool)
 
 
@@ -70,7 +73,10 @@ def refine_labels(
     result = sitk.GetArrayFromImage(labels).astype(np.uint8)
     for click in clicks:
         voxel, inside = click_voxel(click, grid), result == value
-        near = _near(voxel, grid, _reach_mm(inside if click.foreground else ~inside, voxel, grid))
+        reach_mm = _reach_mm(inside if click.foreground else ~inside, voxel, grid)
+        if click.foreground and share[voxel] < 255 * _UNSEEN:
+            reach_mm = _LEAST_REACH_MM
+        near = _near(voxel, grid, reach_mm)
         if click.foreground:
             result[_wanted(share, near, voxel, threshold) & (result == 0)] = value
         else:

@@ -110,6 +110,15 @@ def test_a_click_reaches_twice_as_far_as_the_border_of_what_it_corrects(foregrou
     assert found[20, 20, x] == foreground
 
 
+@pytest.mark.parametrize(("probable", "reach_mm"), [(5, 12), (6, 40)])
+def test_a_click_where_the_network_is_sure_of_nothing_adds_little(probable, reach_mm):
+    # 2 % of 255 is 5.1.
+    share = sitk.GetImageFromArray(np.full((3, 3, 100), probable, np.uint8))
+    labels = sitk.GetImageFromArray(np.zeros((3, 3, 100), np.uint8))
+    found = sitk.GetArrayFromImage(refine_labels(share, labels, [Click((50.0, 1.0, 1.0), True)], 0.5))
+    assert np.flatnonzero(found[1, 1]).max() == 50 + reach_mm
+
+
 @pytest.mark.parametrize("point", [(99.0, 0.0, 0.0), (-1.0, 0.0, 0.0)])
 def test_a_click_outside_the_volume_is_refused(point):
     empty = sitk.GetImageFromArray(np.zeros((5, 5, 5), np.uint8))
