@@ -5,18 +5,18 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 import SimpleITK as sitk
 
-from petctfusion.errors import BadInputError, FusionError, OutputError
-from petctfusion.parallel import outcomes
+from petctfusion.errors import BadInputError
 from petctfusion.phantom.breathing import BreathingPhantom
 from petctfusion.phantom.chest_scan import read_chest
-from petctfusion.phantom.cohort import CT_FILE, PET_FILE, TABLE, TRUTH_FILE, Cohort, Made, Report, Skipped, died
-from petctfusion.phantom.cohort_folder import claim, complete, table_text, write_text
+from petctfusion.phantom.cohort_folder import claim, table_text, write_text
+from petctfusion.phantom.cohort_making import CT_FILE, PET_FILE, TRUTH_FILE, Cohort, Report, make_members, seed_of
 from petctfusion.phantom.lung_tumours import LungTumour, breathing_tumour, drawn_around, drawn_person
 from petctfusion.volumes.geometry import Geometry
 from petctfusion.volumes.writing import write_volume
@@ -86,8 +86,8 @@ def plan_breathing(settings: BreathingSettings) -> list[BreathingMember]:
     members = []
     for number in range(settings.count):
         scanned = settings.scan is not None
-        key = hashlib.sha256(f"{settings.seed}:{settings.kind}:{SCANNED if scanned else ''}:{number}".encode()).digest()
-        members.append(BreathingMember(settings.kind, number, int.from_bytes(key[:4], "big") >> 1, scanned))
+        seed = seed_of(f"{settings.seed}:{settings.kind}:{SCANNED if scanned else ''}:{number}")
+        members.append(BreathingMember(settings.kind, number, seed, scanned))
     return members
 
 
@@ -104,37 +104,10 @@ def make_breathing_cohort(
         read_chest(*settings.scan)  # a wrong file is told once, not for every phantom
     claim(folder, {"simulated": True, "breathing": settings.kind, "seed": settings.seed, "scan_sha256": scan})
     members = plan_breathing(settings)
-    found = outcomes(_outcome, [(member, folder, settings) for member in members], jobs, _died, report)
-    made = tuple(one for one in found if isinstance(one, Made))
-    skipped = tuple(one for one in found if isinstance(one, Skipped))
-    if not made:
-        raise BadInputError(f"None of the phantoms could be made. {skipped[0]}", "Choose another seed.")
-    rows = []
-    for member in (one.member for one in made):
-        study = member.name.rpartition("_")[2] if member.person == SCANNED else ""
-        rows.append((member.person, study, member.split, member.name))
-    write_text(folder / TABLE, table_text(rows, (CT_FILE, PET_FILE, CONTOUR_FILE)))
-    return Cohort(folder / TABLE, made, skipped)
+    return make_members(folder, members, partial(_make, settings), _table, jobs, report, "Choose another seed.")
 
 
-_Task = tuple[BreathingMember, Path, BreathingSettings]
-
-
-def _outcome(task: _Task) -> Made | Skipped:
-    member, folder, settings = task
-    try:
-        return Made(member, complete(folder / member.name, lambda work: _make(member, settings, work)))
-    except OutputError:
-        raise
-    except FusionError as error:
-        return Skipped(member, error.message, error.hint)
-
-
-def _died(task: _Task) -> Made | Skipped:
-    return died(task[0])
-
-
-def _make(member: BreathingMember, settings: BreathingSettings, work: Path) -> None:
+def _make(settings: BreathingSettings, member: BreathingMember, work: Path) -> None:
     still = member.kind == "gtv"
     if settings.scan is None:
         tumour, scans = breathing_tumour(member.seed, drawn_person(member.seed), drawn_around, still)
@@ -174,6 +147,14 @@ def _truth(member: BreathingMember, tumour: LungTumour, scans: BreathingPhantom)
         "contour_ml": igtv_ml,
         "settings": tumour.settings.to_json(),
     }
+
+
+def _table(members: list[BreathingMember]) -> str:
+    rows = []
+    for member in members:
+        study = member.name.rpartition("_")[2] if member.person == SCANNED else ""
+        rows.append((member.person, study, member.split, member.name))
+    return table_text(rows, (CT_FILE, PET_FILE, CONTOUR_FILE))
 
 
 def _sha256(files: tuple[Path, Path]) -> str:

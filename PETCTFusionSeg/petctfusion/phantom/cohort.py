@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
-from petctfusion.errors import BadInputError, FusionError, OutputError
-from petctfusion.parallel import outcomes
-from petctfusion.phantom.cohort_folder import claim, complete, table_text, write_text
+from petctfusion.errors import BadInputError
+from petctfusion.phantom.cohort_folder import claim, table_text, write_text
+from petctfusion.phantom.cohort_making import CT_FILE, PET_FILE, TRUTH_FILE, Cohort, Report, make_members, seed_of
 from petctfusion.phantom.organ_names import organs_on
 from petctfusion.phantom.organs import read_organs
 from petctfusion.phantom.persons import draw_person, stretched
@@ -19,12 +19,8 @@ from petctfusion.phantom.phantom import describe, make_phantom
 from petctfusion.volumes.geometry import Geometry
 from petctfusion.volumes.writing import SUFFIXES, write_volume
 
-TABLE = "cohort.csv"
-CT_FILE, PET_FILE, CONTOUR_FILE, ORGANS_FILE, TRUTH_FILE = (
-    "CT.nii.gz", "PET.nii.gz", "LESIONS.nii.gz", "ORGANS.nii.gz", "phantom.json",
-)  # fmt: skip
+CONTOUR_FILE, ORGANS_FILE = "LESIONS.nii.gz", "ORGANS.nii.gz"
 _TEST_SHARE, _TUNE_SHARE = 6 / 32, 4 / 32
-Report = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
@@ -65,67 +61,6 @@ class Member:
         return f"{self.person}_{self.number:02d}"
 
 
-class AnyMember(Protocol):
-    """What a cohort tells of a phantom, whatever it is made from."""
-
-    @property
-    def name(self) -> str:
-        """Name of its folder."""
-
-    @property
-    def person(self) -> str:
-        """Whose it is."""
-
-    @property
-    def split(self) -> str:
-        """Train, tune or test."""
-
-    @property
-    def negative(self) -> bool:
-        """Whether it has no lesion."""
-
-
-@dataclass(frozen=True)
-class Made:
-    """A phantom that is there, complete; `reused` says that it was before."""
-
-    member: AnyMember
-    reused: bool
-
-
-@dataclass(frozen=True)
-class Skipped:
-    """A phantom that could not be made, and why."""
-
-    member: AnyMember
-    message: str
-    hint: str
-
-    def __str__(self) -> str:
-        return f"{self.member.name}: {self.message} {self.hint}".rstrip()
-
-
-@dataclass(frozen=True)
-class Cohort:
-    """What became of it; `table` lists the phantoms that are there."""
-
-    table: Path
-    made: tuple[Made, ...]
-    skipped: tuple[Skipped, ...]
-
-    @property
-    def lines(self) -> list[str]:
-        """Counts by part of the split."""
-        parts = []
-        for split in ("train", "tune", "test"):
-            own = [one.member for one in self.made if one.member.split == split]
-            persons = len({one.person for one in own})
-            negative = sum(one.negative for one in own)
-            parts.append(f"{split}: {len(own)} phantoms of {persons} persons, {negative} without lesions")
-        reused = sum(one.reused for one in self.made)
-        return [*parts, f"{reused} of them were there before, {len(self.skipped)} could not be made"]
-
-
 def split_of_maps(maps: list[Path]) -> dict[Path, str]:
     """Train, tune or test for each map: of the maps in the order of their names, 3 in 16 are for the test and 2 in 16
     for tuning, spread evenly (22, 4 and 6 of 32). Raises `BadInputError` for fewer than three."""
@@ -156,8 +91,8 @@ def plan_cohort(maps: list[Path], settings: CohortSettings) -> list[Member]:
         before, dealt[split] = dealt[split], dealt[split] + 1
         negative = int(dealt[split] * settings.negatives) > int(before * settings.negatives)
         person = map_name(path)
-        key = hashlib.sha256(f"{settings.seed}:{person}:{number}".encode()).digest()
-        members.append(Member(person, number, path, split, int.from_bytes(key[:4], "big") >> 1, negative))
+        seed = seed_of(f"{settings.seed}:{person}:{number}")
+        members.append(Member(person, number, path, split, seed, negative))
     return members
 
 
@@ -173,14 +108,7 @@ def make_cohort(
     maps = find_maps(maps_folder)
     members = plan_cohort(maps, settings)
     claim(folder, _card(maps, settings))
-    found = outcomes(_outcome, [(member, folder, settings) for member in members], jobs, _died, report)
-    made = tuple(one for one in found if isinstance(one, Made))
-    skipped = tuple(one for one in found if isinstance(one, Skipped))
-    if not made:
-        raise BadInputError(f"None of the phantoms could be made. {skipped[0]}", "Give other organ maps.")
-    made_names = {one.member.name for one in made}
-    write_text(folder / TABLE, _table([one for one in members if one.name in made_names]))
-    return Cohort(folder / TABLE, made, skipped)
+    return make_members(folder, members, partial(_make, settings), _table, jobs, report, "Give other organ maps.")
 
 
 def find_maps(folder: Path) -> list[Path]:
@@ -199,21 +127,7 @@ def map_name(path: Path) -> str:
     return path.name[: -len(next(suffix for suffix in SUFFIXES if lower.endswith(suffix)))]
 
 
-_Task = tuple[Member, Path, CohortSettings]
-
-
-def _outcome(task: _Task) -> Made | Skipped:
-    """One phantom, in a process of its own or in this one."""
-    member, folder, settings = task
-    try:
-        return Made(member, complete(folder / member.name, lambda work: _make(member, work, settings)))
-    except OutputError:
-        raise
-    except FusionError as error:
-        return Skipped(member, error.message, error.hint)
-
-
-def _make(member: Member, work: Path, cohort: CohortSettings) -> None:
+def _make(cohort: CohortSettings, member: Member, work: Path) -> None:
     organs = stretched(read_organs(member.map), member.seed)
     phantom = make_phantom(draw_person(organs, member.seed, member.negative, cohort.spacing_mm, cohort.fine_mm))
     write_volume(phantom.ct, work / CT_FILE)
@@ -222,19 +136,6 @@ def _make(member: Member, work: Path, cohort: CohortSettings) -> None:
     write_volume(organs_on(Geometry.of(phantom.ct), organs, phantom.organs), work / ORGANS_FILE)
     truth = {**describe(phantom), "person": member.person, "split": member.split, "negative": member.negative}
     write_text(work / TRUTH_FILE, json.dumps(truth, indent=2) + "\n")
-
-
-def _died(task: _Task) -> Made | Skipped:
-    return died(task[0])
-
-
-def died(member: AnyMember) -> Skipped:
-    """What is told of a phantom whose process ended before it did."""
-    return Skipped(
-        member,
-        "The process that made it was ended from outside, or crashed.",
-        "If memory is short, make fewer at a time: --jobs 1.",
-    )
 
 
 def _spread(items: list[Path], share: float) -> set[Path]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,10 +10,9 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 
-from petctfusion.errors import BadInputError, FusionError, OutputError
-from petctfusion.parallel import outcomes
-from petctfusion.phantom.cohort import CT_FILE, PET_FILE, TABLE, TRUTH_FILE, Cohort, Made, Report, Skipped, died
-from petctfusion.phantom.cohort_folder import claim, complete, write_text
+from petctfusion.errors import BadInputError
+from petctfusion.phantom.cohort_folder import claim, write_text
+from petctfusion.phantom.cohort_making import CT_FILE, PET_FILE, TRUTH_FILE, Cohort, Report, make_members, seed_of
 from petctfusion.phantom.textures import KINDS, TexturedLesion, make_textured, wanted_of
 from petctfusion.volumes.geometry import Geometry
 from petctfusion.volumes.writing import write_volume
@@ -62,8 +60,7 @@ def plan_textures(count: int, seed: int) -> list[TextureMember]:
     """A larger `count` adds to a cohort. Raises `BadInputError` for numbers that make none."""
     if count < 1 or seed < 0:
         raise BadInputError(f"{count} phantoms of seed {seed} cannot be made.", "Give 1 or more, from 0.")
-    keys = (hashlib.sha256(f"{seed}:texture:{number}".encode()).digest() for number in range(count))
-    return [TextureMember(number, int.from_bytes(key[:4], "big") >> 1) for number, key in enumerate(keys)]
+    return [TextureMember(number, seed_of(f"{seed}:texture:{number}")) for number in range(count)]
 
 
 def make_texture_cohort(
@@ -75,31 +72,7 @@ def make_texture_cohort(
     """
     members = plan_textures(count, seed)
     claim(folder, {"simulated": True, "textures": list(KINDS), "seed": seed})
-    found = outcomes(_outcome, [(member, folder) for member in members], jobs, _died, report)
-    made = tuple(one for one in found if isinstance(one, Made))
-    skipped = tuple(one for one in found if isinstance(one, Skipped))
-    if not made:
-        raise BadInputError(f"None of the phantoms could be made. {skipped[0]}", "Choose another seed.")
-    there = {one.member.name for one in made}
-    write_text(folder / TABLE, _table([member for member in members if member.name in there]))
-    return Cohort(folder / TABLE, made, skipped)
-
-
-_Task = tuple[TextureMember, Path]
-
-
-def _outcome(task: _Task) -> Made | Skipped:
-    member, folder = task
-    try:
-        return Made(member, complete(folder / member.name, lambda work: _make(member, work)))
-    except OutputError:
-        raise
-    except FusionError as error:
-        return Skipped(member, error.message, error.hint)
-
-
-def _died(task: _Task) -> Made | Skipped:
-    return died(task[0])
+    return make_members(folder, members, _make, _table, jobs, report, "Choose another seed.")
 
 
 def _make(member: TextureMember, work: Path) -> None:

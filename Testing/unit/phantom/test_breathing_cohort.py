@@ -18,7 +18,7 @@ from petctfusion.phantom.breathing_cohort import (
     plan_breathing,
 )
 from petctfusion.phantom.chest_scan import read_chest
-from petctfusion.phantom.cohort import Cohort
+from petctfusion.phantom.cohort_making import Cohort
 from petctfusion.phantom.lung_tumours import draw_tumour, drawn_person
 from petctfusion.training.datasets.reading import read_patient
 from petctfusion.training.datasets.registry import find_patients

@@ -18,7 +18,8 @@ import SimpleITK as sitk
 from petctfusion.cli import main
 from petctfusion.errors import BadInputError
 from petctfusion.phantom import cohort as cohort_module
-from petctfusion.phantom.cohort import Cohort, CohortSettings, make_cohort, plan_cohort, split_of_maps
+from petctfusion.phantom.cohort import CohortSettings, make_cohort, plan_cohort, split_of_maps
+from petctfusion.phantom.cohort_making import Cohort
 from petctfusion.phantom.organ_names import ORGAN_NAMES
 from petctfusion.training.datasets.reading import read_patient
 from petctfusion.training.datasets.registry import find_patients

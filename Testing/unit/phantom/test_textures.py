@@ -9,7 +9,7 @@ import SimpleITK as sitk
 from scipy import ndimage
 
 from petctfusion.errors import BadInputError
-from petctfusion.phantom.cohort import TABLE, TRUTH_FILE
+from petctfusion.phantom.cohort_making import TABLE, TRUTH_FILE
 from petctfusion.phantom.texture_cohort import make_texture_cohort, plan_textures
 from petctfusion.phantom.textures import KINDS, make_textured, wanted_of
 from petctfusion.training.datasets.registry import find_patients

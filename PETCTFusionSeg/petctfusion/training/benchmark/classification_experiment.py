@@ -11,7 +11,7 @@ from typing import Any
 from petctfusion.errors import BadInputError
 from petctfusion.inference import LoadedModel, SegmentOptions, load_model
 from petctfusion.inference.devices import plan_device
-from petctfusion.phantom.cohort import TABLE
+from petctfusion.phantom.cohort_making import TABLE
 from petctfusion.training.benchmark.classification_results import write_result
 from petctfusion.training.benchmark.classification_run import LesionRow, lesions_of, measure_lesions
 from petctfusion.training.benchmark.origin import origin_of

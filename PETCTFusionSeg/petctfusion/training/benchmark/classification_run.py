@@ -15,7 +15,7 @@ from petctfusion.errors import BadInputError
 from petctfusion.inference import LoadedModel, SegmentOptions, segment_study
 from petctfusion.inference.lesion_class import classify_lesion
 from petctfusion.metrics import dice
-from petctfusion.phantom.cohort import TABLE
+from petctfusion.phantom.cohort_making import TABLE
 from petctfusion.training.benchmark.classification_results import FEATURE_NAMES
 from petctfusion.training.datasets.patient import Patient, of_split
 from petctfusion.training.datasets.reading import read_patient

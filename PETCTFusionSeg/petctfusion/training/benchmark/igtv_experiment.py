@@ -15,8 +15,8 @@ from petctfusion.errors import BadInputError
 from petctfusion.inference import SegmentOptions, load_model, segment_study
 from petctfusion.inference.devices import plan_device
 from petctfusion.models import find_model
-from petctfusion.phantom.cohort import TABLE
 from petctfusion.phantom.cohort_folder import CARD
+from petctfusion.phantom.cohort_making import TABLE
 from petctfusion.training.benchmark.igtv_results import IgtvResult, result_name, write_result
 from petctfusion.training.benchmark.igtv_rows import GTV, GTV_TITLE, RULE, TRAININGS, IgtvTraining
 from petctfusion.training.benchmark.igtv_run import IgtvRow, Segment, load_cases, measure_cases, rule_segments

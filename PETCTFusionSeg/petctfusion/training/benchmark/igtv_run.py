@@ -15,7 +15,7 @@ import SimpleITK as sitk
 
 from petctfusion.errors import BadInputError
 from petctfusion.metrics import compare
-from petctfusion.phantom.cohort import TABLE, TRUTH_FILE
+from petctfusion.phantom.cohort_making import TABLE, TRUTH_FILE
 from petctfusion.training.benchmark.rules import RULES, Rule, apply_rule
 from petctfusion.training.datasets.patient import of_split
 from petctfusion.training.datasets.reading import read_patient

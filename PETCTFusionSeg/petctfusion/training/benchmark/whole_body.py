@@ -17,7 +17,8 @@ from petctfusion.errors import BadInputError
 from petctfusion.inference import AnyLoaded, SegmentOptions, segment_study
 from petctfusion.metrics import dice, match_lesions, volume_ml
 from petctfusion.metrics.matching import f1_score
-from petctfusion.phantom.cohort import ORGANS_FILE, TABLE
+from petctfusion.phantom.cohort import ORGANS_FILE
+from petctfusion.phantom.cohort_making import TABLE
 from petctfusion.phantom.organ_names import BONE, MUSCLE, ORGAN_NAMES
 from petctfusion.training.datasets.patient import of_split
 from petctfusion.training.datasets.reading import read_patient
