@@ -19,7 +19,8 @@ from scipy import ndimage
 from vtkmodules.util.numpy_support import numpy_to_vtk, vtk_to_numpy
 
 from petctfusion.errors import BadInputError
-from petctfusion.metrics.masks import BoolArray, bounding_box
+from petctfusion.metrics.masks import BoolArray
+from petctfusion.volumes.box import bounding_box
 from petctfusion.volumes.geometry import Geometry
 from PETCTFusionSegLib.i18n import _
 

@@ -10,7 +10,8 @@ import SimpleITK as sitk
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from petctfusion.inference.postprocess import bounding_box, byte_threshold
+from petctfusion.inference.postprocess import byte_threshold
+from petctfusion.volumes.box import bounding_box
 
 Bools = NDArray[np.bool_]
 # A label map's lesions touch also by edges and corners.

@@ -10,6 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from petctfusion.volumes.box import bounding_box
+
 # A label map's lesions touch also by edges and corners.
 _TOUCH_26 = np.ones((3, 3, 3), dtype=bool)
 
@@ -72,14 +74,3 @@ def clean_mask(
     cleaned = np.zeros_like(mask)
     cleaned[box] = inner
     return cleaned
-
-
-def bounding_box(mask: NDArray[np.bool_]) -> tuple[slice, ...] | None:
-    """Slices of the smallest box that holds every true voxel, or None when there is none."""
-    box = []
-    for axis in range(mask.ndim):
-        hits = np.flatnonzero(mask.any(axis=tuple(a for a in range(mask.ndim) if a != axis)))
-        if hits.size == 0:
-            return None
-        box.append(slice(int(hits[0]), int(hits[-1]) + 1))
-    return tuple(box)

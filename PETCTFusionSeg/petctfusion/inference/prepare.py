@@ -14,9 +14,9 @@ from petctfusion.errors import BadInputError
 from petctfusion.inference.clicks import Click
 from petctfusion.inference.guidance import click_channels, seen_from, sub_grid, window_around
 from petctfusion.inference.normalise import UNITLESS, offset_and_scale
-from petctfusion.inference.postprocess import bounding_box
 from petctfusion.inference.windows import Triple, count_windows
 from petctfusion.models.card import ModelCard
+from petctfusion.volumes.box import bounding_box
 from petctfusion.volumes.geometry import Geometry
 from petctfusion.volumes.grid import CT_AIR_HU, PET_AIR_SUV, common_grid, resample_image
 

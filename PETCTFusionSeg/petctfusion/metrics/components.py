@@ -13,8 +13,9 @@ from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
 from petctfusion.errors import BadInputError
-from petctfusion.metrics.masks import BoolArray, Box
+from petctfusion.metrics.masks import BoolArray
 from petctfusion.metrics.runs import IndexArray, Runs, expand, pairs_of, runs_of
+from petctfusion.volumes.box import Box
 
 CONNECTIVITIES = (6, 18, 26)
 # Steps (z, y) to the rows after a row in array order, and the number of axes they move along.

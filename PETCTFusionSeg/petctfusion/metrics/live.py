@@ -35,8 +35,9 @@ from petctfusion.metrics.lattice import (
     voxels_of,
 )
 from petctfusion.metrics.live_surface import LiveSurface, SurfaceChange
-from petctfusion.metrics.masks import BoolArray, Box, IndexArray, as_mask, as_spacing
+from petctfusion.metrics.masks import BoolArray, IndexArray, as_mask, as_spacing
 from petctfusion.metrics.surfels import codes_at
+from petctfusion.volumes.box import Box
 
 # Points of the box around a change above which a full recomputation is quicker.
 _LARGEST_BOX = 1_000_000

@@ -1,4 +1,4 @@
-"""What a mask is for the metrics: a boolean array, two of one shape, and the box in which anything happens."""
+"""What a mask is for the metrics: a boolean array, and two of one shape."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from petctfusion.errors import BadInputError
 BoolArray = NDArray[np.bool_]
 FloatArray = NDArray[np.float64]
 IndexArray = NDArray[np.intp]
-Box = tuple[slice, ...]
 
 
 def as_mask(array: NDArray[Any]) -> BoolArray:
@@ -47,24 +46,3 @@ def as_spacing(spacing: Sequence[float], ndim: int) -> NDArray[np.float64]:
             "Give one positive number of millimetres per axis, in array order (z, y, x).",
         )
     return values
-
-
-def bounding_box(*masks: BoolArray) -> Box | None:
-    """The smallest box that holds every true voxel of all `masks`; None when there is none."""
-    boxes = [box for box in map(_box, masks) if box is not None]
-    if not boxes:
-        return None
-    return tuple(slice(min(s.start for s in axis), max(s.stop for s in axis)) for axis in zip(*boxes, strict=True))
-
-
-def _box(mask: BoolArray) -> Box | None:
-    """Axis after axis inside what the axes before have left, so that the volume is read about once."""
-    box: list[slice] = []
-    for axis in range(mask.ndim):
-        view = mask[tuple(box)]
-        others = tuple(i for i in range(mask.ndim) if i != axis)
-        hits = np.flatnonzero(view.any(axis=others))
-        if hits.size == 0:
-            return None
-        box.append(slice(int(hits[0]), int(hits[-1]) + 1))
-    return tuple(box)

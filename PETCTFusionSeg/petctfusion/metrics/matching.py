@@ -16,9 +16,10 @@ from scipy.sparse.csgraph import connected_components
 
 from petctfusion.errors import BadInputError
 from petctfusion.metrics.components import Components, find_components, overlaps
-from petctfusion.metrics.masks import Box, as_spacing
+from petctfusion.metrics.masks import as_spacing
 from petctfusion.metrics.runs import IndexArray
 from petctfusion.metrics.surface import hd95_mm
+from petctfusion.volumes.box import Box
 
 Kind = Literal["tp", "fp", "fn"]
 

@@ -14,8 +14,9 @@ from scipy import ndimage
 
 from petctfusion.errors import BadInputError
 from petctfusion.metrics.components import Components
-from petctfusion.metrics.masks import BoolArray, Box
+from petctfusion.metrics.masks import BoolArray
 from petctfusion.metrics.runs import IndexArray
+from petctfusion.volumes.box import Box
 from petctfusion.volumes.geometry import Geometry
 
 PEAK_RADIUS_MM = (3000.0 / (4.0 * math.pi)) ** (1.0 / 3.0)

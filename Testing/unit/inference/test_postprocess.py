@@ -6,7 +6,8 @@ import SimpleITK as sitk
 
 from petctfusion.errors import BadInputError
 from petctfusion.inference.clicks import Click, refine_labels
-from petctfusion.inference.postprocess import bounding_box, byte_threshold, labels_from_probability
+from petctfusion.inference.postprocess import byte_threshold, labels_from_probability
+from petctfusion.volumes.box import bounding_box
 
 
 @pytest.fixture

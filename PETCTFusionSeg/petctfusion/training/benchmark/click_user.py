@@ -7,8 +7,8 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from petctfusion.inference.clicks import Click
-from petctfusion.metrics.masks import bounding_box
 from petctfusion.training.simulated_clicks import deepest_voxel
+from petctfusion.volumes.box import bounding_box
 from petctfusion.volumes.geometry import Geometry
 
 _TOUCH_26 = np.ones((3, 3, 3), dtype=bool)

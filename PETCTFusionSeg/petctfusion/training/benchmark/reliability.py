@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import distance_transform_edt
 from scipy.optimize import minimize_scalar
 
-from petctfusion.metrics.masks import bounding_box
+from petctfusion.volumes.box import bounding_box
 
 BINS = 15
 NEAR_MM = 20.0
