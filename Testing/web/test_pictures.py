@@ -17,7 +17,6 @@ def test_a_result_beside_its_reference(workbench):
     page.locator("#compare_overlay").click()
     workbench.wait(lambda found: any("Agreement" in name for name in found["segments"]), 30)
     page.locator("#compare_section").scroll_into_view_if_needed()
-    page.wait_for_timeout(3000)
     workbench.looksLikeScreenshot("browser-compare")
 
 
@@ -38,5 +37,4 @@ def test_a_lesson_after_the_first_check(browser, user_folders):
         bench.wait(lambda found: bench.voxels() > 0)
         page.click("#teaching_check:not([disabled])")
         page.wait_for_function("trame.state.state.teaching_score.length > 0", timeout=30_000)
-        page.wait_for_timeout(3000)
         bench.looksLikeScreenshot("browser-lesson")

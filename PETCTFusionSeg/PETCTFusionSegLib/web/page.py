@@ -60,7 +60,12 @@ def buildPage(session: WebSession) -> None:
             session.board.build()
         keyboard.build()
         with v3.VFooter(app=True, border=True, classes="py-1 px-3"):
-            html.Div("{{ status }}", id="status", style="flex: 1; min-height: 1.4em; font-size: 0.9rem;", role="status")
+            html.Div(
+                "{{ status }}",
+                id="status",
+                style="flex: 1; min-height: 1.5em; line-height: 1.5; font-size: 0.9rem;",
+                role="status",
+            )
 
 
 def _section(session: WebSession, name: str) -> None:

@@ -23,7 +23,7 @@ from PETCTFusionSegLib.mrml.worst_place import centreSliceViews
 from .bench import Workbench
 from .overlay_switch import OverlaySwitch
 
-DRAWING_RGB, TRUTH_RGB, NETWORK_RGB, THRESHOLD_RGB = (240, 228, 66), (0, 158, 115), (204, 121, 167), (255, 255, 255)
+DRAWING_RGB, TRUTH_RGB, NETWORK_RGB, THRESHOLD_RGB = (0, 114, 178), (0, 158, 115), (204, 121, 167), (255, 255, 255)
 _MARK_MS = 30
 _MARK_WAIT_S = 0.01
 

@@ -98,6 +98,7 @@ class Teaching:
             return
         self.course.next()
         if not self.course.finished:
+            self.bench.say("")
             self._prepare()
         else:
             self.bench.say(_("The lesson is finished. Print the score sheet, or look at a case again."))
