@@ -8,6 +8,7 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -116,7 +117,10 @@ class Bench:
             if difference.mean() <= mean and differing <= share:
                 return
             said = f"mean difference {difference.mean():.2f}, {100 * differing:.1f} % of the pixels differ"
-            assert time.monotonic() < end, f"{path.stem}: {said}"
+            if time.monotonic() > end:
+                seen = Path(tempfile.gettempdir()) / f"{path.stem}-seen.png"
+                self._shot(target).save(seen)
+                pytest.fail(f"{path.stem}: {said}; it was {seen}")
             # Surfaces and metrics come when the machine has time for them.
             self.page.wait_for_timeout(500)
 

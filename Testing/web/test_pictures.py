@@ -16,7 +16,9 @@ def test_a_result_beside_its_reference(workbench):
     page.evaluate("trame.state.set('open_sections', ['compare', 'edit'])")
     page.locator("#compare_overlay").click()
     workbench.wait(lambda found: any("Agreement" in name for name in found["segments"]), 30)
-    page.locator("#compare_section").scroll_into_view_if_needed()
+    # What is above moves while sections open.
+    page.wait_for_timeout(2000)
+    page.evaluate("document.querySelector('#compare_section').scrollIntoView({block: 'start'})")
     workbench.looksLikeScreenshot("browser-compare")
 
 
