@@ -160,7 +160,7 @@ def _card(recipe: Recipe, arguments: dict[str, object], cohort: Cohort, version:
         clip=recipe.clip,
         spacing_mm=recipe.spacing_mm,
         patch=recipe.patch,
-        labels=(TUMOUR,),
+        labels=(dataclasses.replace(TUMOUR, name=recipe.about.segment),),
         weights=weights,
         training=Training(
             data=texts.data + begun,

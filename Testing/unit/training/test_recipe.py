@@ -71,6 +71,7 @@ def test_a_damaged_file_is_refused_in_a_sentence(tmp_path):
             ("[augmentation]", "[about]\nlicense = 'CC0'\n[augmentation]"),
             "does not know license. Did you mean 'licence'",
         ),
+        (("[augmentation]", "[about]\nsegment = ' '\n[augmentation]"), "segment is empty"),
     ],
 )
 def test_a_typo_is_named_with_what_was_meant(tmp_path, change, sentence):

@@ -75,10 +75,10 @@ def test_the_sarcomas_are_named_and_chosen_on_in_both_crops(model_of, tmp_path):
 
 
 def test_the_recipe_has_the_last_word_on_data_and_licence(model_of, recipe_file, tmp_path):
-    about = '[about]\nlicence = "CC0"\nnot_for = ["Cats."]\n'
+    about = '[about]\nlicence = "CC0"\nnot_for = ["Cats."]\nsegment = "IGTV"\n'
     recipe_file.write_text(recipe_file.read_text() + about)
     card = read_card(model_of("nnunet", mini.nnunet(tmp_path / "d", seeds=(1,)))[0].model_folder)
-    assert (card.training.licence, card.not_for[0]) == ("CC0", "Cats.")
+    assert (card.training.licence, card.not_for[0], card.labels[0].name) == ("CC0", "Cats.", "IGTV")
     # Nobody to choose on: what a card says by default.
     assert (card.threshold, card.smallest_component_ml) == (0.5, 0.0)
 
