@@ -18,6 +18,7 @@ from petctfusion.models.folders import SHIPPED, own_models_folder
 from petctfusion.models.installed import DamagedModel, InstalledModel, with_members
 from petctfusion.models.weights import verify_weights, weights_file
 
+DEFAULT_MODEL = "sts-anatomy-guided"
 _STALE_SECONDS = 3600.0
 
 
@@ -34,7 +35,10 @@ class ModelStore:
         return cls(SHIPPED, own_models_folder())
 
     def scan(self) -> tuple[list[InstalledModel], list[DamagedModel]]:
-        """Usable models (shipped first, by name, newest version first) and damaged ones; no weights are read."""
+        """Usable models (shipped first, the default before the others; by name, newest version first) and damaged ones.
+
+        No weights are read.
+        """
         models: list[InstalledModel] = []
         damaged: list[DamagedModel] = []
         for root, shipped in ((self.shipped, True), (self.own, False)):
@@ -46,7 +50,7 @@ class ModelStore:
                 else:
                     found.append(model)
             found.sort(key=lambda model: version_key(model.version), reverse=True)
-            found.sort(key=lambda model: model.name)
+            found.sort(key=lambda model: (not shipped or model.name != DEFAULT_MODEL, model.name))
             models += found
         checked = [_complete_or_damaged(model, models) for model in models]
         damaged += [model for model in checked if isinstance(model, DamagedModel)]
@@ -81,7 +85,7 @@ class ModelStore:
         return model
 
     def default_model(self) -> InstalledModel:
-        """The first shipped model, else the user's first. Raises `ModelError` when there is none."""
+        """The first of `scan`: `DEFAULT_MODEL` where it is shipped. Raises `ModelError` when there is none."""
         models, damaged = self.scan()
         if models:
             return models[0]

@@ -15,7 +15,7 @@ import pytest
 from petctfusion import models
 from petctfusion.errors import ModelError, OutputError
 from petctfusion.models import ModelStore, folders, verify
-from petctfusion.models.store import version_key
+from petctfusion.models.store import DEFAULT_MODEL, version_key
 
 
 def test_models_are_listed_shipped_first_and_newest_first(store, tmp_path, model_folder):
@@ -23,6 +23,13 @@ def test_models_are_listed_shipped_first_and_newest_first(store, tmp_path, model
     listed, damaged = store.scan()
     assert [(m.reference, m.shipped) for m in listed] == [("toy@1.10", True), ("toy@1.9", True), ("another@0.1", False)]
     assert damaged == []
+
+
+def test_the_default_does_not_hang_on_the_alphabet():
+    listed = [model.name for model in ModelStore.default().scan()[0] if model.shipped]
+    assert listed[0] == models.default_model().name == DEFAULT_MODEL
+    assert min(listed) != DEFAULT_MODEL
+    assert listed[1:] == sorted(listed[1:])
 
 
 def test_versions_sort_as_people_sort_them():
