@@ -160,3 +160,19 @@ def test_rubbish_is_one_sentence(scan: tuple[Path, Path], tmp_path: Path, capsys
     ):
         assert main(["phantom", "--output", str(tmp_path / "b"), "--cohort", "1", *options]) != 0
         assert words in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_the_shipped_model_contours_the_igtv_of_a_tumour_it_has_not_seen(tmp_path: Path) -> None:
+    from petctfusion.inference import SegmentOptions, load_model, segment_study
+    from petctfusion.metrics import compare
+    from petctfusion.models import find_model
+
+    # Its own cohort has seed 1.
+    others = make_breathing_cohort(tmp_path, BreathingSettings("igtv", 2, seed=77))
+    model = load_model(find_model("phantom-igtv").folder, "cpu")
+    for patient in find_patients("csv", others.table):
+        volumes, contour = read_patient(patient, ("CT", "PET"))
+        result = segment_study(volumes, model, SegmentOptions())
+        assert compare(result.labels, contour).dice > 0.5
+    assert model.card.labels[0].name == "IGTV"
