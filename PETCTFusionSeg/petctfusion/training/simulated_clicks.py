@@ -2,8 +2,7 @@
 
 As in the interactive autoPET tasks, clicks correct what is wrong at the moment: foreground in what was missed,
 background in what is too much. The first mask is what the network says itself, or a crude one: nothing at all, or the
-contour with its border moved about at random, and often hot uptake with it. On patients it learnt from a network makes
-small errors only: a ball too much or too little stands for the large ones.
+contour with its border moved about at random, and often hot uptake with it.
 """
 
 from __future__ import annotations
@@ -28,11 +27,6 @@ _ALL_AROUND_MM = 4.0
 _WITH_HOT = 0.5
 _HOT_SUV = (1.5, 6.0)
 _KNOTS = 4
-# How often a first mask has a ball too much or too little, how far from some voxel of the contour it lies (standard
-# deviation an axis), and its radius.
-_WITH_BALL = 0.4
-_BALL_AWAY_MM = 20.0
-_BALL_RADIUS_MM = (10.0, 50.0)
 # How often a click hits the largest error, and how often the middle of the error and not just some place in it.
 _IN_THE_LARGEST = 0.7
 _IN_THE_MIDDLE = 0.7
@@ -135,17 +129,6 @@ def crude_mask(
     if pet is not None and rng.random() < _WITH_HOT:
         crude = crude | (pet > rng.uniform(*_HOT_SUV))
     return crude
-
-
-def with_ball(mask: Mask, contour: Mask, spacing_zyx: Sequence[float], rng: np.random.Generator) -> Mask:
-    """Now and then a ball more or less, near the contour."""
-    voxels = np.argwhere(contour)
-    if not len(voxels) or rng.random() >= _WITH_BALL:
-        return mask
-    centre = voxels[rng.integers(len(voxels))] + rng.normal(0.0, _BALL_AWAY_MM, 3) / np.asarray(spacing_zyx)
-    blob = click_blobs(mask.shape, spacing_zyx, [centre.tolist()], rng.uniform(*_BALL_RADIUS_MM))
-    ball: Mask = blob >= np.exp(-0.5)
-    return mask | ball if rng.random() < 0.5 else mask & ~ball
 
 
 def _errors(contour: Mask, mask: Mask) -> list[_Error]:

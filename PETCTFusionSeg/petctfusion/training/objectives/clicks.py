@@ -18,7 +18,7 @@ from torch.nn import functional
 
 from petctfusion.networks.blocks.click_refiner import refined_length
 from petctfusion.training.click_settings import ClickSettings
-from petctfusion.training.simulated_clicks import SimulatedReader, crude_mask, with_ball
+from petctfusion.training.simulated_clicks import SimulatedReader, crude_mask
 
 # How often the first mask is the network's own, and the probability above which it counts there.
 _OWN_MASK = 0.6
@@ -73,7 +73,6 @@ class ClickObjective:
                 mask = own >= rng.uniform(*_OWN_THRESHOLD)
             else:
                 mask = crude_mask(contour, None if self.pet is None else values[self.pet], self.spacing_zyx, rng)
-            mask = with_ball(mask, contour, self.spacing_zyx, rng)
             readers.append(SimulatedReader(contour, mask, self.spacing_zyx, self.settings.radius_mm, rng))
         return readers
 
