@@ -3,6 +3,7 @@
 import numpy as np
 import SimpleITK as sitk
 
+from petctfusion.models import find_model
 from PETCTFusionSegLib.mrml.probability import LOWEST, resultSegmentId
 from PETCTFusionSegLib.selftest import stories_edit
 from PETCTFusionSegLib.selftest.steps import chooseStudy
@@ -279,7 +280,7 @@ def test_the_section_looks_as_it_should(application, tmp_path):
 
 
 def test_a_model_that_takes_clicks_answers_them_itself(application, monkeypatch):
-    application.panel.sections["Segment"].choice.choose("sts-anatomy-guided-clicks@1.0.0")
+    application.panel.sections["Segment"].choice.choose(find_model("sts-anatomy-guided-clicks").reference)
     result = EditedResult(application)
     before = result.mask()
     asked, refine = [], application.panel.runner.refine
