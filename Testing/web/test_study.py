@@ -111,8 +111,8 @@ def test_an_uploaded_study_becomes_the_study(bench, study, tmp_path):
     pet = tmp_path / "other" / "second.mha"
     sitk.WriteImage(sitk.ReadImage(str(study.pet)) * 2, str(pet))
     upload(bench, ct, pet)
-    found = bench.wait(lambda state: state["chosen"]["ct"] == "Patient two CT", 60)
-    assert found["chosen"]["pet"] == "second"
+    wanted = ("Patient two CT", "second")
+    found = bench.wait(lambda state: (state["chosen"]["ct"], state["chosen"]["pet"]) == wanted, 60)
     assert found["volumes"]["second"]["sum"] == pytest.approx(2 * found["volumes"]["ct PET"]["sum"], rel=1e-4)
     assert bench.waitStatus("Taken as CT Patient two CT, PET second.")
     # The comparison stays; a contour that comes now is one more to look at or edit.
