@@ -28,7 +28,7 @@ REACH_MM = 40.0
 _LEAST_REACH_MM = 12.0
 _REACH_PER_DEPTH = 2.0
 # Where the network is sure that there is nothing, its probability tells no border: such a click adds little (it was up
-# to a ball of 40 mm). The same readers lose nothing: 0.838, 0.859, 0.869 (12.1, 10.8, 10.5 mm); with 5 % 0.836, ...
+# to a ball of 40 mm). The same readers lose nothing by it: 0.838, 0.859, 0.869 (12.1, 10.8, 10.5 mm).
 _UNSEEN = 0.02
 _TOUCH_26 = np.ones((3, 3, 3), dtype=bool)
 
