@@ -128,6 +128,11 @@ def _held_interrupt() -> Iterator[None]:
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return
+    from multiprocessing import resource_tracker  # of POSIX only
+
+    # The first process started by spawn starts the tracker before it, and that lets SIGINT through again (seen with
+    # Python 3.11): started here, it does not.
+    resource_tracker.ensure_running()
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
