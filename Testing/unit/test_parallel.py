@@ -1,11 +1,24 @@
-"""Tasks in processes of their own: what a person's Ctrl-C may and may not do to them."""
+"""Tasks in processes of their own: what a death costs, and what a person's Ctrl-C may and may not do to them."""
 
+import importlib
 import os
 import signal
 import subprocess
 import sys
 
 import pytest
+
+from petctfusion.parallel import outcomes
+
+MORTAL = """
+import os
+
+
+def squared(number):
+    if number == 2:
+        os._exit(9)
+    return number * number
+"""
 
 STRUCK = """
 import os, signal, sys
@@ -46,3 +59,10 @@ def test_ctrl_c_reaches_no_process_that_still_starts(tmp_path):
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, "[2, 4, 6]\n", "")
+
+
+def test_a_process_that_dies_costs_its_own_task_only(tmp_path, monkeypatch):
+    (tmp_path / "mortal.py").write_text(MORTAL)
+    monkeypatch.syspath_prepend(tmp_path)
+    squared = importlib.import_module("mortal").squared
+    assert outcomes(squared, range(4), 2, lambda task: -task, lambda done, total: None) == [0, 1, -2, 9]

@@ -11,7 +11,6 @@ import pytest
 
 from petctfusion.cli.progress import ProgressDisplay
 from petctfusion.errors import BadInputError, OutputError
-from petctfusion.parallel import outcomes
 from petctfusion.training import case_cache, preprocessed
 from petctfusion.training.case_cache import PreparationSettings
 from petctfusion.training.cases import make_case
@@ -246,20 +245,6 @@ def test_the_report_feeds_a_progress_bar(patients, cache, capsys):
     with ProgressDisplay() as display:
         prepare(patients, SETTINGS, cache, report=lambda done, total: display.update(done, total, "prepare"))
     assert "preparing 100 %" in capsys.readouterr().err
-
-
-def die_at_two(task: int) -> int:
-    if task == 2:
-        os._exit(9)
-    return task * task
-
-
-def minus(task: int) -> int:
-    return -task
-
-
-def test_a_process_that_dies_costs_its_own_task_only():
-    assert outcomes(die_at_two, range(4), 2, minus, lambda *_: None) == [0, 1, -2, 9]
 
 
 def test_memory_mapped_cases_are_equal_and_leave_the_cache_alone(patients, cache, made):
