@@ -72,7 +72,7 @@ def test_near_is_a_distance_in_mm():
         *(np.sqrt((4 * (z - 20.0)) ** 2 + (2 * (y - 30.0)) ** 2 + (x - float(c)) ** 2) for c in (30, 34))
     )
     assert np.array_equal(near, nearest <= 20.0)
-    assert near_either(np.zeros_like(first), np.zeros_like(first), (1.0, 1.0, 1.0)).all()
+    assert not near_either(np.zeros_like(first), np.zeros_like(first), (1.0, 1.0, 1.0)).any()
 
 
 def test_errors_among_the_least_sure():

@@ -15,11 +15,10 @@ import SimpleITK as sitk
 
 from petctfusion.errors import BadInputError
 from petctfusion.metrics import compare
-from petctfusion.phantom.cohort_making import TABLE, TRUTH_FILE
+from petctfusion.phantom.cohort_making import TRUTH_FILE
 from petctfusion.training.benchmark.rules import RULES, Rule, apply_rule
-from petctfusion.training.datasets.patient import of_split
+from petctfusion.training.benchmark.study import phantoms
 from petctfusion.training.datasets.reading import read_patient
-from petctfusion.training.datasets.registry import find_patients
 from petctfusion.volumes.geometry import Geometry
 from petctfusion.volumes.grid import PET_AIR_SUV, resample_image
 
@@ -84,12 +83,7 @@ def load_cases(cohort: Path, split: str = "test") -> Iterator[IgtvCase]:
 
     Raises `BadInputError` for a folder that is no such cohort, a part without phantoms, and for a damaged phantom.
     """
-    patients = of_split(find_patients("csv", cohort / TABLE), split)
-    if not patients:
-        raise BadInputError(
-            f"{cohort} has no phantoms in the part {split}.", "Make a cohort of 10 or more with --breathing igtv."
-        )
-    for patient in patients:
+    for patient in phantoms(cohort, split):
         volumes, contour = read_patient(patient, ("CT", "PET"))
         path = patient.volumes["CT"].with_name(TRUTH_FILE)
         try:

@@ -95,11 +95,11 @@ def fit_temperature(counts: ByteCounts) -> float:
 
 
 def near_either(first: NDArray[np.bool_], second: NDArray[np.bool_], spacing_mm: Sequence[float]) -> NDArray[np.bool_]:
-    """Voxels within `NEAR_MM` of a voxel of either mask: where a reader would look. All where both are empty."""
+    """Voxels within `NEAR_MM` of a voxel of either mask: where a reader would look. None where both are empty."""
     either = first | second
     box = bounding_box(either)
     if box is None:
-        return np.ones_like(either)
+        return either
     margins = [int(np.ceil(NEAR_MM / step)) + 1 for step in spacing_mm]
     window = tuple(
         slice(max(part.start - margin, 0), min(part.stop + margin, size))

@@ -1,4 +1,4 @@
-"""Reliability and uncertainty of models on the sarcoma patients: one row per patient and crop, and their sums."""
+"""Reliability and uncertainty of models on patients or phantoms: one row per patient and crop, and their sums."""
 
 from __future__ import annotations
 
@@ -136,8 +136,8 @@ def document(name: str, tuning: ByteCounts, validation: list[Measured]) -> dict[
         {
             "patient": study.patient,
             "crop": study.crop,
-            "ece_near": expected_calibration_error(study.near),
-            "ece_near_tempered": expected_calibration_error(study.near, temperature),
+            "ece_near": _ece(study.near, 1.0),
+            "ece_near_tempered": _ece(study.near, temperature),
             "error_ml": study.error_ml,
             "share": study.share,
             "share_near": study.share_near,
@@ -147,3 +147,8 @@ def document(name: str, tuning: ByteCounts, validation: list[Measured]) -> dict[
         for study in validation
     ]
     return found
+
+
+def _ece(counts: ByteCounts, temperature: float) -> float | None:
+    """None without a voxel: nothing was there, and nothing marked."""
+    return expected_calibration_error(counts, temperature) if counts.voxels.any() else None

@@ -38,9 +38,8 @@ def study_table(model: dict[str, Any]) -> str:
     ]
     keys = ("share", "share_near", "single_share_near", "members_share_near")
     lines += [
-        f"| {s['patient']} | {s['crop']} | {s['ece_near']:.3f} | {s['ece_near_tempered']:.3f} | {s['error_ml']:.0f} | "
-        + " | ".join(number(s[key], 2) for key in keys)
-        + " |"
+        f"| {s['patient']} | {s['crop']} | {number(s['ece_near'], 3)} | {number(s['ece_near_tempered'], 3)} "
+        f"| {s['error_ml']:.0f} | " + " | ".join(number(s[key], 2) for key in keys) + " |"
         for s in model["studies"]
     ]
     return "\n".join(lines)

@@ -18,11 +18,9 @@ from petctfusion.inference import AnyLoaded, SegmentOptions, segment_study
 from petctfusion.metrics import dice, match_lesions, volume_ml
 from petctfusion.metrics.matching import f1_score
 from petctfusion.phantom.cohort import ORGANS_FILE
-from petctfusion.phantom.cohort_making import TABLE
 from petctfusion.phantom.organ_names import BONE, MUSCLE, ORGAN_NAMES
-from petctfusion.training.datasets.patient import of_split
+from petctfusion.training.benchmark.study import phantoms
 from petctfusion.training.datasets.reading import read_patient
-from petctfusion.training.datasets.registry import find_patients
 from petctfusion.volumes import read_mask
 from petctfusion.volumes.geometry import Geometry
 from petctfusion.volumes.grid import PET_AIR_SUV, resample_image
@@ -88,12 +86,7 @@ def load_bodies(cohort: Path, split: str) -> Iterator[Body]:
 
     Raises `BadInputError` for a folder that is no such cohort, a part without phantoms, and for a damaged phantom.
     """
-    patients = of_split(find_patients("csv", cohort / TABLE), split)
-    if not patients:
-        raise BadInputError(
-            f"{cohort} has no phantoms in the part {split}.", "Make a larger cohort, or choose another."
-        )
-    for patient in patients:
+    for patient in phantoms(cohort, split):
         volumes, contour = read_patient(patient, ("CT", "PET"))
         grid = Geometry.of(volumes["CT"])
         organs = read_mask(patient.volumes["CT"].with_name(ORGANS_FILE))
