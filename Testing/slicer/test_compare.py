@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
+from petctfusion.metrics import dice
 from petctfusion.metrics.live import LiveComparison
 from PETCTFusionSegLib.mrml.agreement_overlay import OVERLAY_ROLE
 from PETCTFusionSegLib.mrml.distance_model import MODEL_ROLE
 from PETCTFusionSegLib.mrml.live_tables import COMPUTING, ROLE_ATTRIBUTE
-from PETCTFusionSegLib.mrml.segmentations import setSegmentImage
+from PETCTFusionSegLib.mrml.segmentations import createSegmentation, setSegmentImage
 from PETCTFusionSegLib.mrml.volumes import volumeNodeFromImage
 from PETCTFusionSegLib.selftest.steps import chooseStudy
 from PETCTFusionSegLib.selftest.study import imageOfReference
@@ -220,3 +221,40 @@ def test_the_overlay_colours_what_differs_and_gives_the_fills_back(compared):
     app.scene.RemoveNode(overlay())
     app.wait(lambda: not compared.ui.overlayCheckBox.checked, "the box follows the removed overlay", 20)
     assert display.GetVisibility2DFill()
+
+
+def test_one_segment_of_the_reference_can_be_meant(application):
+    """A structure set from the DICOM module has the body and organs beside the tumour."""
+    compared = Compared(application)
+    ui, truth = application.ui, compared.truth
+    plan = createSegmentation(application.scene, truth, [], compared.study.ct, "Plan", {})
+    moved = compared.shifted(3)
+    for name, mask in (("Body", truth * 0 + 1), ("GTV", moved)):
+        setSegmentImage(plan, plan.GetSegmentation().AddEmptySegment(name, name), mask)
+    assert ui.referenceSegmentSelector.isHidden()
+    ui.referenceSelector.setCurrentNode(plan)
+    compared.until(f"{dice(ones(truth), array(truth)):.3f}")
+    assert "All its 2 segments are joined; one of them can be chosen under Study." in compared.says
+    assert not ui.referenceSegmentSelector.isHidden()
+    assert [ui.referenceSegmentSelector.itemText(n) for n in range(3)][1:] == ["Body", "GTV"]
+    ui.referenceSegmentSelector.currentIndex = 2
+    compared.until(f"{dice(array(moved), array(truth)):.3f}")
+    assert compared.says.startswith(f'"{compared.study.reference.GetName()}" against "GTV" of "Plan".')
+    # Back to another reference and again to this one: the choice is kept with it.
+    ui.referenceSelector.setCurrentNode(compared.reference)
+    compared.until("1.000")
+    assert ui.referenceSegmentSelector.isHidden()
+    ui.referenceSelector.setCurrentNode(plan)
+    compared.until(f"{dice(array(moved), array(truth)):.3f}")
+    assert ui.referenceSegmentSelector.currentIndex == 2
+    # What was meant goes: its row says so, and nothing else takes its place unasked.
+    plan.GetSegmentation().RemoveSegment("GTV")
+    application.wait(lambda: compared.text(1) != "1.000" and "GTV" in compared.says, "the row says what is gone", 20)
+
+
+def array(image):
+    return sitk.GetArrayFromImage(image) != 0
+
+
+def ones(image):
+    return np.ones_like(array(image))

@@ -1,10 +1,13 @@
 """Study and Segment before a run: verdict, units, the additional volume, threshold and card."""
 
+from dataclasses import replace
+
 import pytest
 
+from petctfusion.models import find_model
 from PETCTFusionSegLib.mrml.volumes import imageFromVolumeNode, volumeNodeFromImage
 from PETCTFusionSegLib.selftest.steps import chooseStudy, waitForResult
-from PETCTFusionSegLib.workbench import inputs
+from PETCTFusionSegLib.workbench import inputs, model_choice
 from PETCTFusionSegLib.workbench.progress import Progress, durationText, progressText
 
 
@@ -80,3 +83,28 @@ def test_progress_is_told_in_words_and_short_durations():
     assert progressText(Progress(3, 4, "segment", 0.2)) == "Segmenting 75 %, 1 s left"
     assert durationText(89) == "89 s"
     assert durationText(600) == "10 min"
+
+
+def test_a_model_of_the_scene_that_is_not_here_is_named(application):
+    section, ui, scene = application.panel.sections["Segment"], application.ui, application.panel.bench.study
+    here = section.choice.reference
+    scene.model = "from-another-computer@1.2.0"
+    section.sceneOpened()
+    section.refresh()
+    sentence = f"The model from-another-computer@1.2.0 is not installed; {here} is chosen instead."
+    assert ui.modelNoteLabel.text == sentence
+    assert not ui.modelNoteLabel.isHidden()
+    scene.model = here
+    section.sceneOpened()
+    section.refresh()
+    assert not ui.modelNoteLabel.text
+
+
+def test_another_version_of_the_model_goes_before_another_model(monkeypatch):
+    models = [replace(find_model("sts-dual-attention"), shipped=False), find_model("sts-anatomy-guided")]
+    monkeypatch.setattr(model_choice, "list_models", lambda: models[::-1])
+    choice = model_choice.ModelChoice()
+    for wanted, note in (("sts-dual-attention@0.0.1", True), (models[0].reference, False), ("", False)):
+        choice.choose(wanted)
+        assert choice.model is models[0]
+        assert ("sts-dual-attention@0.0.1 is not installed" in choice.note(None)) == note

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import re
+import shutil
 
+import numpy as np
+import pydicom
 import pytest
 from pages import running, visiting
 
@@ -21,21 +25,42 @@ def patient(data_folder):
 
 @pytest.fixture(scope="module")
 def bench(browser, patient, user_folders):
-    (contour,) = sorted((patient / "CT" / "mask").glob("*.dcm"))
-    with (
-        running("--dicom", str(patient), "--reference", str(contour), testing=True) as server,
-        visiting(browser, server) as visit,
-    ):
+    with running("--dicom", str(patient), testing=True) as server, visiting(browser, server) as visit:
         yield visit
+
+
+@pytest.fixture
+def plan(patient, tmp_path):
+    """The study with a structure set as a planning system writes it: the tumour, and an organ 60 mm beside it."""
+    for part in ("CT", "PET"):
+        shutil.copytree(patient / part / "image", tmp_path / "study" / part)
+    dataset = pydicom.dcmread(patient / "CT" / "mask" / "RS.dcm")
+    organ, drawn = copy.deepcopy(dataset.StructureSetROISequence[0]), copy.deepcopy(dataset.ROIContourSequence[0])
+    organ.ROINumber = drawn.ReferencedROINumber = 7
+    organ.ROIName = "Bladder"
+    for contour in drawn.ContourSequence:
+        values = np.array(contour.ContourData, dtype=float)
+        values[::3] += 60.0
+        contour.ContourData = [f"{value:.6g}" for value in values]
+    # The organ comes first, as the body does in most plans.
+    dataset.StructureSetROISequence.insert(0, organ)
+    dataset.ROIContourSequence.insert(0, drawn)
+    dataset.SeriesDescription = "Plan"
+    (tmp_path / "study" / "RS").mkdir()
+    dataset.save_as(tmp_path / "study" / "RS" / "RS.dcm")
+    return tmp_path / "study"
 
 
 def test_the_series_are_paired_and_their_units_known(bench):
     found = bench.wait(lambda state: state["chosen"]["reference"], LOADING_S)
+    # The one that was drawn on the CT; the PET has one of its own.
+    assert found["chosen"]["reference"].endswith("CT_mask")
+    assert not bench.page.locator("#study_segment").is_visible()
     assert found["chosen"]["ct"] == "STS_001 CT"
     assert found["chosen"]["pet"] == "STS_001 PET"
     assert "SUV" in bench.page.inner_text("#study_units")
     assert not bench.page.locator("#study_units_choice").is_visible()
-    assert next(iter(found["segments"]["Reference"].values())) > 1000
+    assert next(iter(found["segments"][found["chosen"]["reference"]].values())) > 1000
 
 
 def test_it_is_segmented_and_compared_with_the_contour_that_came_with_it(bench):
@@ -61,3 +86,28 @@ def test_loose_dicom_files_of_another_patient_can_be_given_to_the_page(bench, pa
     for role in ("ct", "pet"):
         assert found["volumes"][found["chosen"][role]]["size"][2] > 10
     assert "SUV" in bench.page.inner_text("#study_units")
+
+
+def test_of_a_plan_with_organs_the_tumor_is_compared_and_any_other_can_be_chosen(browser, plan, user_folders):
+    with running("--dicom", str(plan), testing=True) as server, visiting(browser, server) as bench:
+        found = bench.wait(lambda state: state["chosen"]["reference"], LOADING_S)
+        assert found["chosen"]["reference"] == "Plan"
+        sizes = found["segments"]["Plan"]
+        assert list(sizes) == ["Bladder", "GTV_Mass_CT"]
+        assert min(sizes.values()) > 1000
+        # A drawing to compare: one short stroke is enough to have numbers.
+        bench.page.locator("#edit_new_segment").click()
+        bench.page.keyboard.press("1")
+        box = bench.page.locator("#view_axial").bounding_box()
+        x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+        bench.page.mouse.move(x, y)
+        bench.page.mouse.down()
+        bench.page.mouse.move(x + 10, y, steps=4)
+        bench.page.mouse.up()
+        sentence = bench.page.locator("#compare_sentence")
+        sentence.filter(has_text='against "GTV_Mass_CT" of "Plan".').wait_for(timeout=20_000)
+        choice = bench.page.locator("#study_segment")
+        assert "GTV_Mass_CT" in choice.locator("xpath=ancestor::*[contains(@class, 'v-select')]").inner_text()
+        choice.click(force=True)
+        bench.page.get_by_role("option", name="Bladder").click()
+        sentence.filter(has_text='against "Bladder" of "Plan".').wait_for(timeout=20_000)

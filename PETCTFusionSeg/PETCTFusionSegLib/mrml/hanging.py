@@ -11,6 +11,7 @@ from PETCTFusionSegLib.i18n import _
 
 from .headless import importSlicer
 from .mip import MIP_VIEW, canProject, showMip
+from .reference_segment import referenceSegment
 from .rejected import contourIds
 from .transforms import arrayFromImage, toWorld
 from .volumes import ijkToRasOfNode, petUnitsOfNode
@@ -133,10 +134,12 @@ def hottestPlace(pet: Any) -> Ras | None:
 
 
 def lesionPlace(segmentation: Any, segmentId: str = "") -> Ras | None:
-    """World RAS (mm) within a segment, otherwise the first one that has voxels; None without any."""
+    """World RAS (mm) within a segment, otherwise within the reference's chosen one, otherwise the first one that has
+    voxels; None without any."""
     if segmentation is None:
         return None
-    for one in [segmentId] if segmentId else contourIds(segmentation):
+    chosen = segmentId or referenceSegment(segmentation)
+    for one in [chosen] if chosen else contourIds(segmentation):
         labelmap = segmentation.GetBinaryLabelmapInternalRepresentation(one)
         empty = labelmap is None or labelmap.IsEmpty()
         place = None if empty else segmentation.GetSegmentCenterRAS(one)

@@ -21,6 +21,7 @@ from PETCTFusionSegLib.i18n import _
 from .live_events import EditObserver
 from .live_pair import LivePair, MakeEngine, PairState
 from .live_source import SegmentSource, Source, VolumeSource
+from .reference_segment import referenceSegment
 from .rejected import contourIds
 
 ALL_SEGMENTS = "All segments"
@@ -68,9 +69,10 @@ class LiveComparisons:
     def follow(self, prediction: Any, reference: Any, mapping: Mapping[str, str] | None = None) -> None:
         """Compare every segment of `prediction` with `reference` from now on, and compute.
 
-        `reference` is a segmentation or a label map volume; all of it joined, except for segments whose name it has
-        too. `mapping` (names or ids of predicted segments to those of the reference) compares the named pairs only;
-        then both may be in one segmentation. Raises `BadInputError` when there is nothing that can be compared.
+        `reference` is a segmentation or a label map volume: the segment of it that `chooseReferenceSegment` chose, else
+        the one of the same name, else all of it joined. `mapping` (names or ids of predicted segments to those of the
+        reference) compares the named pairs only; then both may be in one segmentation. Raises `BadInputError` when
+        there is nothing that can be compared.
         """
         self.stop()
         _requireKinds(prediction, reference, mapping)
@@ -225,9 +227,12 @@ def sourcesOf(prediction: Any, reference: Any, segmentId: str = "") -> tuple[Sou
 
 
 def _referenceFor(reference: Any, name: str | None) -> Source:
-    """The reference's segment of this name, otherwise all of the reference."""
+    """The reference's chosen segment, otherwise the one of this name, otherwise all of the reference."""
     if not reference.IsA("vtkMRMLSegmentationNode"):
         return VolumeSource(reference)
+    chosen = referenceSegment(reference)
+    if chosen:
+        return SegmentSource(reference, [chosen])
     same = [key for key, other in _names(reference).items() if name is not None and other.casefold() == name.casefold()]
     return SegmentSource(reference, same[:1]) if same else SegmentSource(reference)
 

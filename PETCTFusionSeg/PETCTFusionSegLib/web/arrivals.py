@@ -11,19 +11,17 @@ import numpy as np
 import SimpleITK as sitk
 
 from petctfusion.errors import BadInputError
-from petctfusion.volumes import Geometry, MaskChoice, classify_pet, read_ct, read_mr, read_pet, read_region, read_volume
+from petctfusion.volumes import classify_pet, read_ct, read_mr, read_pet, read_volume
 from petctfusion.volumes.dicom_files import find_series, tags_of
 from petctfusion.volumes.dicom_pair import best_first, find_pair
-from petctfusion.volumes.reading import as_label_map, check_finite, read_file
-from petctfusion.volumes.segnrrd import has_segments
+from petctfusion.volumes.reading import as_label_map
 from petctfusion.volumes.statistics import Statistics
 from petctfusion.volumes.values import looks_like_ct
 from PETCTFusionSegLib.i18n import _
-from PETCTFusionSegLib.mrml.saving import loadSegmentation
-from PETCTFusionSegLib.mrml.segmentations import addContour
 from PETCTFusionSegLib.mrml.volumes import volumeNodeFromImage
 
-from .opening import REFERENCE_RGB, addPet
+from .contours import Contour, addContourNode, contoursOfStudy, hasNamedSegments
+from .opening import addPet
 from .uploads import Arrival
 
 Role = Literal["CT", "PET", "MR", "contour"]
@@ -41,13 +39,13 @@ _MOST_LABELS = 32
 
 @dataclass(frozen=True)
 class Arrived:
-    """One volume or contour. `segments` is a .seg.nrrd file: Slicer's own reader brings its names and colours."""
+    """One volume, or a contour."""
 
     role: Role
     name: str
     image: sitk.Image | None = None
     unitsKnown: bool = False
-    segments: Path | None = None
+    contour: Contour | None = None
 
 
 def readArrival(arrival: Arrival) -> list[Arrived]:
@@ -91,15 +89,12 @@ def _isLabels(image: sitk.Image) -> bool:
 
 def _readFile(path: Path) -> Arrived:
     name = path.name[: path.name.find(".")] or path.name
-    if path.name.lower().endswith(".nrrd"):
-        image = read_file(path, segments=True)
-        check_finite(path, image)
-        if has_segments(image.GetMetaDataKeys()):
-            return Arrived("contour", name, segments=path)
+    if hasNamedSegments(path):
+        return Arrived("contour", name, contour=Contour(name, segments=path))
     image = read_volume(path)
     role = roleOf(path.name, image)
     if role == "contour":
-        return Arrived(role, name, as_label_map(path, image))
+        return Arrived(role, name, contour=Contour(name, as_label_map(path, image)))
     if role == "PET":
         return Arrived(role, name, sitk.Cast(image, sitk.sitkFloat32), _isSuv(image))
     return Arrived(role, name, read_ct(path) if role == "CT" else image)
@@ -124,10 +119,11 @@ def _readDicom(folder: Path) -> list[Arrived]:
     found = [Arrived("CT", "CT", read_ct(path)) for path in files["CT"]]
     found += [Arrived("PET", "PET", read_pet(path).image, unitsKnown=True) for path in files["PT"]]
     found += [Arrived("MR", "MR", read_mr(path)) for path in files["MR"]]
-    structures = [one for one in series if one.modality == "RTSTRUCT"]
-    if structures and found and found[0].image is not None:
-        region = read_region(structures[0].files[0], MaskChoice(), Geometry.of(found[0].image))
-        found.append(Arrived("contour", structures[0].description or _("Contour"), region.image))
+    if files["CT"]:
+        ct = found[0].image
+        assert ct is not None
+        contours = contoursOfStudy(series, ct, files["CT"][0])
+        found += [Arrived("contour", one.name or _("Contour"), contour=one) for one in contours]
     if not found:
         names = "; ".join(str(one) for one in series)
         raise BadInputError(
@@ -138,18 +134,10 @@ def _readDicom(folder: Path) -> list[Arrived]:
 
 
 def _node(scene: Any, one: Arrived, ct: Any) -> Any:
-    if one.segments is not None:
-        return loadSegmentation(scene, one.segments)
+    if one.contour is not None:
+        return addContourNode(scene, one.contour, ct)
     assert one.image is not None
+    assert one.role != "contour"
     if one.role == "PET":
         return addPet(scene, one.image, one.name, one.unitsKnown)
-    if one.role != "contour":
-        return volumeNodeFromImage(scene, one.image, one.name, one.role)
-    if ct is None:
-        raise BadInputError(
-            _('The contour "{name}" came before its CT.').format(name=one.name),
-            _("Send the CT first, or both at once."),
-        )
-    node = addContour(scene, one.image, ct, one.name, REFERENCE_RGB)
-    node.GetDisplayNode().SetOpacity2DFill(0.0)
-    return node
+    return volumeNodeFromImage(scene, one.image, one.name, one.role)

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import SimpleITK as sitk
 
 from petctfusion.phantom import make_phantom
-from petctfusion.volumes.geometry import Geometry
-from petctfusion.volumes.masks import MaskChoice, read_region
+from petctfusion.volumes import Geometry, MaskChoice, read_region
+from petctfusion.volumes.dicom_files import find_series
 from petctfusion.volumes.reading import read_ct, read_mr
 from petctfusion.volumes.units import read_pet
 from PETCTFusionSegLib.i18n import _
@@ -19,6 +19,7 @@ from PETCTFusionSegLib.mrml.sample_studies import SAMPLE_PATIENT
 from PETCTFusionSegLib.mrml.segmentations import addContour
 from PETCTFusionSegLib.mrml.volumes import volumeNodeFromImage
 
+from .contours import Contour, addContourNode, contoursOfStudy, readContour
 from .start import SessionStart
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
     from .views.board import ViewBoard
 
-REFERENCE_RGB, RESULT_RGB = (0, 158, 115), (230, 159, 0)
+RESULT_RGB = (230, 159, 0)
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,8 @@ class OpenedStudy:
     ct: sitk.Image | None = None
     pet: sitk.Image | None = None
     mr: sitk.Image | None = None
-    reference: sitk.Image | None = None
+    references: tuple[Contour, ...] = ()
+    """The first one is compared with."""
     segmentation: sitk.Image | None = None
     unitsKnown: bool = True
     """False: nothing says that the PET is in SUV, so the user is asked."""
@@ -58,7 +60,8 @@ def readStudy(start: SessionStart) -> OpenedStudy | None:
     """Read what the session begins with; None when it begins empty. Touches no node; raises `BadInputError`."""
     if start.phantomSeed is not None:
         phantom = make_phantom(replace(SAMPLE_PATIENT, seed=start.phantomSeed))
-        return OpenedStudy(_("Phantom"), phantom.ct, phantom.pet, reference=phantom.reference)
+        reference = Contour(_("Reference"), phantom.reference)
+        return OpenedStudy(_("Phantom"), phantom.ct, phantom.pet, references=(reference,))
     if start.ct is None and start.pet is None:
         return None
     ct = read_ct(start.ct) if start.ct is not None else None
@@ -68,7 +71,7 @@ def readStudy(start: SessionStart) -> OpenedStudy | None:
         ct,
         pet.image if pet is not None else None,
         read_mr(start.mr) if start.mr is not None else None,
-        _mask(start.reference, ct),
+        _references(start, ct),
         _mask(start.segmentation, ct),
         unitsKnown=pet is None or not pet.units.assumed,
     )
@@ -77,14 +80,13 @@ def readStudy(start: SessionStart) -> OpenedStudy | None:
 def addStudy(scene: Any, study: OpenedStudy) -> StudyNodes:
     """The study's nodes, made now; masks become segmentations, the reference as an outline."""
     ct = _volume(scene, study.ct, study.name, "CT")
-    reference = result = None
-    if ct is not None and study.reference is not None:
-        reference = addContour(scene, study.reference, ct, _("Reference"), REFERENCE_RGB)
-        reference.GetDisplayNode().SetOpacity2DFill(0.0)
+    references = [addContourNode(scene, one, ct) for one in study.references] if ct is not None else []
+    result = None
     if ct is not None and study.segmentation is not None:
         result = addContour(scene, study.segmentation, ct, _("Result"), RESULT_RGB)
     pet = addPet(scene, study.pet, f"{study.name} PET", study.unitsKnown) if study.pet is not None else None
-    return StudyNodes(ct, pet, _volume(scene, study.mr, study.name, "MR"), reference, result)
+    mr = _volume(scene, study.mr, study.name, "MR")
+    return StudyNodes(ct, pet, mr, references[0] if references else None, result)
 
 
 def addPet(scene: Any, image: sitk.Image, name: str, unitsKnown: bool) -> Any:
@@ -108,6 +110,15 @@ def showStudy(bench: Workbench, board: ViewBoard, study: OpenedStudy) -> None:
 
 def _volume(scene: Any, image: sitk.Image | None, study: str, kind: Any) -> Any:
     return volumeNodeFromImage(scene, image, f"{study} {kind}", kind) if image is not None else None
+
+
+def _references(start: SessionStart, ct: sitk.Image | None) -> tuple[Contour, ...]:
+    """What was given, otherwise what lies in the study's DICOM folder."""
+    if start.reference is not None:
+        return (readContour(start.reference, _("Reference"), ct),)
+    if start.dicom is None or start.ct is None or ct is None:
+        return ()
+    return tuple(contoursOfStudy(find_series(start.dicom), ct, start.ct))
 
 
 def _mask(path: Path | None, ct: sitk.Image | None) -> sitk.Image | None:

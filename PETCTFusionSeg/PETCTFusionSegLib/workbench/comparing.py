@@ -10,6 +10,7 @@ from PETCTFusionSegLib.i18n import _
 from PETCTFusionSegLib.mrml.distance_model import updateDistanceModel
 from PETCTFusionSegLib.mrml.live import LiveComparisons, LiveRow
 from PETCTFusionSegLib.mrml.live_nodes import LiveNodes
+from PETCTFusionSegLib.mrml.reference_segment import chosenReferenceSegment, referenceSegment, segmentChoices
 from PETCTFusionSegLib.mrml.worst_place import Ras, WorstPlaces, centreSliceViews, worstPlaces
 
 from .bench import Workbench
@@ -36,6 +37,7 @@ class Comparing:
         self._shown, self._wait_s = shown, pace.pollWait_s
         self._comparisons: LiveComparisons | None = None
         self._followed: tuple[Any, Any] = (None, None)
+        self._meant = ""
         self._written: LiveNodes | None = None
         self._overlay: OverlaySwitch | None = None
         self._overlayDone = True
@@ -82,7 +84,7 @@ class Comparing:
 
     def refresh(self) -> None:
         """Follow the nodes chosen now."""
-        if self._comparisons is not None and self._followed == self._nodes():
+        if self._comparisons is not None and self._followed == self._nodes() and self._meant == self._segment():
             self._edited()
             return
         self._letGo()
@@ -188,8 +190,12 @@ class Comparing:
         edited, reference = self.bench.segmentation(), self.bench.study.reference
         return edited if edited is not reference else None, reference
 
+    def _segment(self) -> str:
+        """What was chosen of the reference, also when it is gone: then its rows say so."""
+        return chosenReferenceSegment(self._nodes()[1])
+
     def _start(self) -> None:
-        self._followed = self._nodes()
+        self._followed, self._meant = self._nodes(), self._segment()
         self._comparisons = LiveComparisons(self.bench.scene, self._edited)
         self._written = LiveNodes(self.bench.scene)
         try:
@@ -296,8 +302,16 @@ class Comparing:
         if self.outdated:
             return _("Edited since these numbers were computed (in brackets): press Compare now.")
         segmentation, reference = self._followed
-        pair = _('"{segmentation}" against "{reference}".')
-        parts = [pair.format(segmentation=segmentation.GetName(), reference=reference.GetName())]
+        names = {"segmentation": segmentation.GetName(), "reference": reference.GetName()}
+        segments, meant = segmentChoices(reference), referenceSegment(reference)
+        if meant:
+            pair = _('"{segmentation}" against "{segment}" of "{reference}".')
+            parts = [pair.format(segment=segments[meant], **names)]
+        else:
+            parts = [_('"{segmentation}" against "{reference}".').format(**names)]
+        if segments and any(row.referenceName == names["reference"] for row in rows):
+            joined = _("All its {number} segments are joined; one of them can be chosen under Study.")
+            parts.append(joined.format(number=len(segments)))
         # Each sentence once, although several segments may have it.
         parts += dict.fromkeys(row.sentence for row in rows if row.sentence and row.state != "computing")
         parts += dict.fromkeys(f"{row.name}: {row.note}." for row in rows if row.note)

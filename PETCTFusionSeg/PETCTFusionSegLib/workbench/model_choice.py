@@ -20,6 +20,7 @@ class ModelChoice:
     def __init__(self) -> None:
         self.models: list[InstalledModel] = []
         self.model: InstalledModel | None = None
+        self._missing = ""
         self.list()
 
     def list(self) -> None:
@@ -30,8 +31,22 @@ class ModelChoice:
         self.choose(chosen)
 
     def choose(self, reference: str) -> None:
-        """Choose by "name version"; one that is not installed changes nothing."""
-        self.model = next((model for model in self.models if model.reference == reference), self.model)
+        """Choose by "name@version"; instead of one that is not installed another version of it, else none other."""
+        exact = [model for model in self.models if model.reference == reference]
+        named = [model for model in self.models if reference.startswith(f"{model.name}@")]
+        self.model = next(iter(exact or named), self.model)
+        self._missing = reference if reference and not exact else ""
+
+    def note(self, extra: Any) -> str:
+        """What has to be said about the choice and the additional volume; empty when there is nothing."""
+        sentences = [self._missingNote(), _extraNote(self.model, extra)]
+        return " ".join(sentence for sentence in sentences if sentence)
+
+    def _missingNote(self) -> str:
+        if not self._missing or self.model is None:
+            return ""
+        sentence = _("The model {missing} is not installed; {model} is chosen instead.")
+        return sentence.format(missing=self._missing, model=self.model.reference)
 
     @property
     def reference(self) -> str:
@@ -50,7 +65,7 @@ def takesExtra(model: InstalledModel) -> bool:
     return EXTRA in model.card.modalities
 
 
-def extraNote(model: InstalledModel | None, extra: Any) -> str:
+def _extraNote(model: InstalledModel | None, extra: Any) -> str:
     """What becomes of the additional volume with this model; empty when nothing has to be said."""
     if model is None:
         return ""

@@ -9,6 +9,12 @@ from typing import Any
 from petctfusion.volumes import Finding, Verdict
 from PETCTFusionSegLib.i18n import _
 from PETCTFusionSegLib.mrml.live_events import EditObserver
+from PETCTFusionSegLib.mrml.reference_segment import (
+    chooseReferenceSegment,
+    chosenReferenceSegment,
+    referenceSegment,
+    segmentChoices,
+)
 from PETCTFusionSegLib.mrml.study_verdict import studyVerdict
 
 from . import inputs
@@ -51,6 +57,23 @@ class StudyCheck:
         if self._bench.study.pet is not None:
             inputs.declareUnits(self._bench.study.pet, units)
             self._bench.changed()
+
+    def chooseSegment(self, segmentId: str) -> None:
+        """Compare with this segment of the reference; empty for the one of the same name, else all joined."""
+        if self._bench.study.reference is not None and segmentId != chosenReferenceSegment(self._bench.study.reference):
+            chooseReferenceSegment(self._bench.study.reference, segmentId)
+            self._bench.changed()
+
+    @property
+    def segments(self) -> dict[str, str]:
+        """What can be meant of the reference, by id; empty where there is nothing to choose."""
+        choices = segmentChoices(self._bench.study.reference)
+        return {"": _("The one of the same name, else all"), **choices} if choices else {}
+
+    @property
+    def segment(self) -> str:
+        """What is meant."""
+        return referenceSegment(self._bench.study.reference)
 
     @property
     def declaredUnits(self) -> str | None:

@@ -39,6 +39,8 @@ class StructureSet:
     path: Path
     rois: tuple[Roi, ...]
     series_uid: str
+    label: str = ""
+    """What its makers call it."""
 
     def roi(self, name: str | None) -> Roi:
         """The region called `name`, or the only one with contours. Raises `BadInputError` naming those to choose from.
@@ -74,7 +76,8 @@ def read_structure_set(path: Path, header: Dataset) -> StructureSet:
         for item in header.get("StructureSetROISequence") or []:
             number = str(item.ROINumber)
             rois.append(_roi(path, str(item.get("ROIName") or f"ROI {number}"), by_number.get(number)))
-        return StructureSet(path, tuple(rois), _series_uid(header))
+        label = str(header.get("SeriesDescription") or header.get("StructureSetLabel") or "").strip()
+        return StructureSet(path, tuple(rois), _series_uid(header), label)
 
 
 def rasterise(roi: Roi, grid: Geometry) -> sitk.Image:

@@ -12,7 +12,7 @@ from PETCTFusionSegLib.desktop.section import Section
 from PETCTFusionSegLib.desktop.widgets import makeQuiet
 from PETCTFusionSegLib.i18n import _
 from PETCTFusionSegLib.workbench.model_card import cardHtml, cardTooltip
-from PETCTFusionSegLib.workbench.model_choice import ModelChoice, deviceChoices, extraNote
+from PETCTFusionSegLib.workbench.model_choice import ModelChoice, deviceChoices
 from PETCTFusionSegLib.workbench.segmenting import Segmenting
 
 _PROGRESS_STEPS = 1000
@@ -130,7 +130,7 @@ class SegmentSection(Section):
             self.ui.modelCardLabel.text = "" if model is None else cardHtml(model)
             if model is not None:
                 self.ui.runThreshold.value = model.card.threshold
-        note = extraNote(model, self.bench.study.extra)
+        note = self.choice.note(self.bench.study.extra)
         self.ui.modelNoteLabel.text = note
         self.ui.modelNoteLabel.visible = bool(note)
 

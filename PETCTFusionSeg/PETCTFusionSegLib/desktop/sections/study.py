@@ -26,6 +26,7 @@ class StudySection(Section):
             "reference": ui.referenceSelector,
         }
         ui.petUnitsSelector.connect("currentIndexChanged(int)", self._onUnitsChosen)
+        ui.referenceSegmentSelector.connect("currentIndexChanged(int)", self._onSegmentChosen)
         for selector in self._selectors.values():
             selector.connect("currentNodeChanged(vtkMRMLNode*)", self._onChosen)
 
@@ -64,8 +65,24 @@ class StudySection(Section):
         if not self._filling:
             self._check.declareUnits(UNITS[index])
 
+    def _onSegmentChosen(self, index: int) -> None:
+        if not self._filling and index >= 0:
+            self._check.chooseSegment(list(self._check.segments)[index])
+
+    def _showSegments(self) -> None:
+        selector, segments = self.ui.referenceSegmentSelector, self._check.segments
+        self._filling = True
+        selector.clear()
+        for name in segments.values():
+            selector.addItem(name)
+        if segments:
+            selector.currentIndex = list(segments).index(self._check.segment)
+        self._filling = False
+        selector.visible = self.ui.label_referenceSegment.visible = bool(segments)
+
     def _show(self) -> None:
         ui, units = self.ui, self.bench.units
+        self._showSegments()
         ui.verdictLabel.text = verdictHtml(self.bench.verdict)
         ui.petUnitsFrame.visible = units is not None
         ui.label_petUnits.visible = units is not None

@@ -12,7 +12,7 @@ from PETCTFusionSegLib.i18n import _
 from PETCTFusionSegLib.web.section import PageContext, Section, nodeOfClass
 from PETCTFusionSegLib.workbench.bench import Workbench
 from PETCTFusionSegLib.workbench.model_card import cardHtml
-from PETCTFusionSegLib.workbench.model_choice import ModelChoice, deviceChoices, extraNote
+from PETCTFusionSegLib.workbench.model_choice import ModelChoice, deviceChoices
 from PETCTFusionSegLib.workbench.segmenting import Segmenting
 
 _NEW = ""
@@ -134,7 +134,7 @@ class SegmentSection(Section):
         state.segment_button = _("Cancel") if self.bench.runner.busy else _("Apply")
         state.segment_why = self.segmenting.whyNot(self.choice.model)
         state.segment_model = self.choice.reference
-        state.segment_note = extraNote(self.choice.model, self.bench.study.extra)
+        state.segment_note = self.choice.note(self.bench.study.extra)
         self._showOutputs()
         if self.choice.model is not self._cardOf:
             self._cardOf = self.choice.model

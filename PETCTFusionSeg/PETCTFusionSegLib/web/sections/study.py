@@ -41,6 +41,8 @@ class StudySection(Section):
                 "study_pet": _NONE,
                 "study_extra": _NONE,
                 "study_reference": _NONE,
+                "study_segments": [],
+                "study_segment": _NONE,
                 "study_units": "",
                 "study_units_choice": 0,
                 "study_units_ask": False,
@@ -61,6 +63,7 @@ class StudySection(Section):
         self._buildUnits()
         self._buildSelect(_("Additional volume"), "extra", "study_volumes")
         self._buildSelect(_("Reference contour"), "reference", "study_references", locked=False)
+        self._buildSegments()
         html.Div(v_html="study_verdict", id="study_verdict", classes="py-2", style="font-size: 0.85rem;", role="status")
         with html.Div(classes="pcf-row"):
             v3.VBtn(
@@ -117,6 +120,10 @@ class StudySection(Section):
         if role in _ROLE_OF.values():
             self._check.choose(**{role: self.bench.scene.GetNodeByID(identifier) if identifier else None})
 
+    def chooseSegment(self, segmentId: str) -> None:
+        """Compare with this segment of the reference."""
+        self._check.chooseSegment(segmentId)
+
     def declareUnits(self, index: int) -> None:
         """Take the user's word for the PET's units."""
         self._check.declareUnits(UNITS[index])
@@ -145,7 +152,8 @@ class StudySection(Section):
             hangStudy(self.bench.scene, study.ct, study.pet, lesionPlace(study.reference))
             self.page.board.fit()
         names = ", ".join(f"{one.role} {one.name}" for one in found)
-        sentence = _("Taken as {names}. If that is wrong, choose others under Study.").format(names=names)
+        taken = _("Taken as {names}. If that is wrong, choose others under Study.").format(names=names)
+        sentence = " ".join([taken, *(note for one in found if one.contour is not None for note in one.contour.notes)])
         self.bench.say(sentence)
         return sentence
 
@@ -179,6 +187,19 @@ class StudySection(Section):
             hide_details=True,
             classes="mb-2",
             id=f"study_{role}",
+        )
+
+    def _buildSegments(self) -> None:
+        v3.VSelect(
+            v_show=("study_segments.length",),
+            label=_("Which of its segments"),
+            v_model=("study_segment",),
+            items=("study_segments",),
+            update_modelValue=(self.chooseSegment, "[$event]"),
+            density="compact",
+            hide_details=True,
+            classes="mb-2",
+            id="study_segment",
         )
 
     def _buildUnits(self) -> None:
@@ -219,6 +240,8 @@ class StudySection(Section):
             for role in _ROLE_OF.values():
                 node = getattr(study, role)
                 state[f"study_{role}"] = node.GetID() if node is not None else _NONE
+            state.study_segments = [{"title": name, "value": key} for key, name in self._check.segments.items()]
+            state.study_segment = self._check.segment
             state.study_units = unitsHtml(bench.units)
             state.study_units_ask = self._check.asksForUnits
             state.study_units_choice = UNITS.index(declared) if declared in UNITS else 0
