@@ -45,6 +45,16 @@ def loop_of_its_own(request: pytest.FixtureRequest) -> Iterator[None]:
     asyncio._set_running_loop(running)
 
 
+@pytest.fixture
+def scene() -> Iterator[Any]:
+    """A real scene in this process, for tests without a browser."""
+    from PETCTFusionSegLib.mrml.headless import bootHeadless
+
+    booted = bootHeadless()
+    yield booted.scene
+    booted.clear()
+
+
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Any]:
     """A real Chromium; tests are skipped where there is none."""

@@ -12,18 +12,10 @@ pytest.importorskip("aiohttp", reason="the browser workbench is not installed")
 from small_study import writeSmallStudy
 
 from petctfusion.errors import BadInputError
-from PETCTFusionSegLib.mrml.headless import bootHeadless
 from PETCTFusionSegLib.mrml.saving import saveSegmentation
 from PETCTFusionSegLib.mrml.volumes import petUnitsOfNode
 from PETCTFusionSegLib.web.arrivals import addArrived, readArrival, roleOf
 from PETCTFusionSegLib.web.uploads import Arrival
-
-
-@pytest.fixture
-def scene():
-    booted = bootHeadless()
-    yield booted.scene
-    booted.clear()
 
 
 @pytest.fixture

@@ -69,3 +69,8 @@ def image(array: np.ndarray, spacing_mm: tuple[float, float, float]) -> sitk.Ima
     made = sitk.GetImageFromArray(array.astype(np.float32))
     made.SetSpacing(spacing_mm[::-1])
     return made
+
+
+def arrays(study: dict[str, sitk.Image]) -> dict[str, np.ndarray]:
+    """The values of every image of a study."""
+    return {name: sitk.GetArrayFromImage(volume).astype(np.float64) for name, volume in study.items()}
