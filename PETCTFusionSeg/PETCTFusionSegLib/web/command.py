@@ -25,7 +25,12 @@ class ViewCommand:
         study.add_argument("--mr", type=Path, metavar="FILE", help="additional volume")
         study.add_argument("--reference", type=Path, metavar="FILE", help="contour to compare with")
         study.add_argument("--segmentation", type=Path, metavar="FILE", help="result to show and edit")
-        study.add_argument("--dicom", type=Path, metavar="FOLDER", help="folder with the CT and PET series of a study")
+        study.add_argument(
+            "--dicom",
+            type=Path,
+            metavar="FOLDER",
+            help="folder with the CT and PET series of a study, and its RTSTRUCT",
+        )
         study.add_argument("--phantom", action="store_true", help="a simulated patient")
         study.add_argument("--seed", type=int, metavar="N", help="which simulated patient")
         study.add_argument(
