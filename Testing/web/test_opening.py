@@ -58,7 +58,7 @@ def test_files_become_nodes_with_their_voxels(tmp_path, files):
     for node in (nodes.reference, nodes.output):
         segmentId = node.GetSegmentation().GetNthSegmentID(0)
         found = sitk.GetArrayFromImage(segmentImage(node, segmentId, study.ct))
-        assert np.array_equal(found != 0, sitk.GetArrayFromImage(study.references[0].mask) != 0)
+        assert np.array_equal(found != 0, sitk.GetArrayFromImage(study.references.found[0].mask) != 0)
     assert nodes.extra is None
 
 
@@ -68,8 +68,8 @@ def test_nothing_given_is_an_empty_session(tmp_path):
 
 def test_the_phantom_follows_its_seed(tmp_path):
     first, second = (readStudy(SessionStart(tmp_path, phantomSeed=seed)) for seed in (1, 2))
-    assert first.references
-    assert sitk.GetArrayFromImage(first.references[0].mask).any()
+    assert first.references.found
+    assert sitk.GetArrayFromImage(first.references.found[0].mask).any()
     assert not np.array_equal(sitk.GetArrayFromImage(first.ct), sitk.GetArrayFromImage(second.ct))
 
 

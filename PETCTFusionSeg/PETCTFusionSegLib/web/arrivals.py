@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -46,6 +46,8 @@ class Arrived:
     image: sitk.Image | None = None
     unitsKnown: bool = False
     contour: Contour | None = None
+    notes: tuple[str, ...] = ()
+    """What of it could not be taken."""
 
 
 def readArrival(arrival: Arrival) -> list[Arrived]:
@@ -123,7 +125,8 @@ def _readDicom(folder: Path) -> list[Arrived]:
         ct = found[0].image
         assert ct is not None
         contours = contoursOfStudy(series, ct, files["CT"][0])
-        found += [Arrived("contour", one.name or _("Contour"), contour=one) for one in contours]
+        found[0] = replace(found[0], notes=contours.notes)
+        found += [Arrived("contour", one.name or _("Contour"), contour=one) for one in contours.found]
     if not found:
         names = "; ".join(str(one) for one in series)
         raise BadInputError(

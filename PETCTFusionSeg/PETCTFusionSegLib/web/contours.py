@@ -11,9 +11,10 @@ import SimpleITK as sitk
 
 from petctfusion.errors import BadInputError
 from petctfusion.volumes import Geometry, MaskChoice, read_region
-from petctfusion.volumes.dicom_files import SeriesFiles, find_series, read_header, tags_of
+from petctfusion.volumes.dicom_files import SeriesFiles, find_series, read_header
 from petctfusion.volumes.reading import check_finite, existing, is_dicom, read_file
 from petctfusion.volumes.regions import Regions, draw_regions, structure_sets
+from petctfusion.volumes.rtstruct import StructureSet, read_structure_set
 from petctfusion.volumes.segnrrd import has_segments
 from PETCTFusionSegLib.i18n import _
 from PETCTFusionSegLib.mrml.region_contours import addRegions
@@ -33,30 +34,41 @@ class Contour:
     regions: Regions | None = None
     segments: Path | None = None
 
-    @property
-    def notes(self) -> tuple[str, ...]:
-        """What of it could not be taken."""
-        return self.regions.left_out if self.regions is not None else ()
+
+@dataclass(frozen=True)
+class Contours:
+    """What was found, and a sentence for everything that could not be taken."""
+
+    found: tuple[Contour, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
-def readContour(path: Path, name: str, ct: sitk.Image | None) -> Contour:
+def readContour(path: Path, name: str, ct: sitk.Image | None) -> Contours:
     """What a file, or a folder of DICOM files, holds. Raises `BadInputError`."""
     source = existing(path)
-    if ct is not None and is_dicom(source):
-        series = find_series(source) if source.is_dir() else [_alone(source)]
-        sets = structure_sets(series, "")
-        if len(sets) == 1 and sum(1 for roi in sets[0].rois if roi.contours) > 1:
-            return Contour(name, regions=draw_regions(sets[0], Geometry.of(ct)))
+    grid = Geometry.of(ct) if ct is not None else None
+    if grid is not None and is_dicom(source):
+        structures = _structuresIn(source)
+        if structures is not None and sum(1 for roi in structures.rois if roi.contours) > 1:
+            regions = draw_regions(structures, grid)
+            if not regions.boxes:
+                raise BadInputError(" ".join(regions.left_out), _("Give the structure set of this CT."))
+            return Contours((Contour(name, regions=regions),), regions.left_out)
     if hasNamedSegments(source):
-        return Contour(name, segments=source)
-    return Contour(name, read_region(source, MaskChoice(), Geometry.of(ct) if ct is not None else None).image)
+        return Contours((Contour(name, segments=source),))
+    return Contours((Contour(name, read_region(source, MaskChoice(), grid).image),))
 
 
-def contoursOfStudy(series: Iterable[SeriesFiles], ct: sitk.Image, ctFile: Path) -> list[Contour]:
-    """The structure sets among the series of a study: those drawn on this CT, or on nothing that they name."""
+def contoursOfStudy(series: Iterable[SeriesFiles], ct: sitk.Image, ctFile: Path) -> Contours:
+    """The structure sets among the series of a study that were drawn on its CT. None of them can spoil the study."""
     header = read_header(ctFile)
-    uid = str(header.get("SeriesInstanceUID", "")) if header is not None else ""
-    return [_contour(draw_regions(one, Geometry.of(ct))) for one in structure_sets(series, uid)]
+    try:
+        sets = structure_sets(series, header) if header is not None else []
+    except BadInputError as error:
+        return Contours(notes=(error.message,))
+    drawn = [draw_regions(structures, Geometry.of(ct)) for structures in sets]
+    found = tuple(_contour(regions) for regions in drawn if regions.boxes)
+    return Contours(found, tuple(note for regions in drawn for note in regions.left_out))
 
 
 def hasNamedSegments(path: Path) -> bool:
@@ -95,8 +107,16 @@ def _contour(regions: Regions) -> Contour:
     return Contour(regions.name, mask)
 
 
-def _alone(path: Path) -> SeriesFiles:
-    header = read_header(path)
-    with tags_of(path):
-        assert header is not None
-        return SeriesFiles("", str(header.get("Modality")), "", (path,), (header,))
+def _structuresIn(source: Path) -> StructureSet | None:
+    """The only structure set that a file is or a folder holds."""
+    if source.is_dir():
+        headers = [
+            item
+            for one in find_series(source)
+            if one.modality == "RTSTRUCT"
+            for item in zip(one.files, one.headers, strict=True)
+        ]
+    else:
+        header = read_header(source)
+        headers = [(source, header)] if header is not None and header.get("Modality") == "RTSTRUCT" else []
+    return read_structure_set(*headers[0]) if len(headers) == 1 else None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +19,7 @@ from PETCTFusionSegLib.mrml.sample_studies import SAMPLE_PATIENT
 from PETCTFusionSegLib.mrml.segmentations import addContour
 from PETCTFusionSegLib.mrml.volumes import volumeNodeFromImage
 
-from .contours import Contour, addContourNode, contoursOfStudy, readContour
+from .contours import Contour, Contours, addContourNode, contoursOfStudy, readContour
 from .start import SessionStart
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ class OpenedStudy:
     ct: sitk.Image | None = None
     pet: sitk.Image | None = None
     mr: sitk.Image | None = None
-    references: tuple[Contour, ...] = ()
+    references: Contours = field(default_factory=Contours)
     """The first one is compared with."""
     segmentation: sitk.Image | None = None
     unitsKnown: bool = True
@@ -61,7 +61,7 @@ def readStudy(start: SessionStart) -> OpenedStudy | None:
     if start.phantomSeed is not None:
         phantom = make_phantom(replace(SAMPLE_PATIENT, seed=start.phantomSeed))
         reference = Contour(_("Reference"), phantom.reference)
-        return OpenedStudy(_("Phantom"), phantom.ct, phantom.pet, references=(reference,))
+        return OpenedStudy(_("Phantom"), phantom.ct, phantom.pet, references=Contours((reference,)))
     if start.ct is None and start.pet is None:
         return None
     ct = read_ct(start.ct) if start.ct is not None else None
@@ -80,7 +80,7 @@ def readStudy(start: SessionStart) -> OpenedStudy | None:
 def addStudy(scene: Any, study: OpenedStudy) -> StudyNodes:
     """The study's nodes, made now; masks become segmentations, the reference as an outline."""
     ct = _volume(scene, study.ct, study.name, "CT")
-    references = [addContourNode(scene, one, ct) for one in study.references] if ct is not None else []
+    references = [addContourNode(scene, one, ct) for one in study.references.found] if ct is not None else []
     result = None
     if ct is not None and study.segmentation is not None:
         result = addContour(scene, study.segmentation, ct, _("Result"), RESULT_RGB)
@@ -112,13 +112,13 @@ def _volume(scene: Any, image: sitk.Image | None, study: str, kind: Any) -> Any:
     return volumeNodeFromImage(scene, image, f"{study} {kind}", kind) if image is not None else None
 
 
-def _references(start: SessionStart, ct: sitk.Image | None) -> tuple[Contour, ...]:
+def _references(start: SessionStart, ct: sitk.Image | None) -> Contours:
     """What was given, otherwise what lies in the study's DICOM folder."""
     if start.reference is not None:
-        return (readContour(start.reference, _("Reference"), ct),)
+        return readContour(start.reference, _("Reference"), ct)
     if start.dicom is None or start.ct is None or ct is None:
-        return ()
-    return tuple(contoursOfStudy(find_series(start.dicom), ct, start.ct))
+        return Contours()
+    return contoursOfStudy(find_series(start.dicom), ct, start.ct)
 
 
 def _mask(path: Path | None, ct: sitk.Image | None) -> sitk.Image | None:

@@ -90,7 +90,7 @@ class WebSession:
             self.say("" if study is not None or self.start.teaching else _("Drop volumes onto the page to begin."))
         if study is not None:
             showStudy(self.bench, self.board, study)
-            self.say(" ".join(note for one in study.references for note in one.notes))
+            self.say(" ".join(study.references.notes))
         self.changed()
 
     def close(self) -> None:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import SimpleITK as sitk
+from pydicom.dataset import Dataset
 
 from petctfusion.errors import BadInputError
 from petctfusion.volumes.box import bounding_box
-from petctfusion.volumes.dicom_files import SeriesFiles
+from petctfusion.volumes.dicom_files import SeriesFiles, tags_of
 from petctfusion.volumes.extent import embedded
 from petctfusion.volumes.geometry import Geometry
 from petctfusion.volumes.rtstruct import Roi, StructureSet, rasterise, read_structure_set
@@ -37,33 +39,53 @@ class Regions:
             yield name, box if whole is None else whole
 
 
-def structure_sets(series: Iterable[SeriesFiles], images_uid: str) -> list[StructureSet]:
-    """The structure sets among `series` that name these images (SeriesInstanceUID) as theirs; all where none does.
+def structure_sets(series: Iterable[SeriesFiles], images: Dataset) -> list[StructureSet]:
+    """The structure sets among `series` that were drawn on the series of which `images` is a header.
 
+    Where none names that series, those of its frame of reference; where they name none either, those of its patient.
     Raises `BadInputError` for damaged contours.
     """
     sets = [
-        read_structure_set(path, header)
+        (read_structure_set(path, header), header)
         for one in series
         if one.modality == "RTSTRUCT"
         for path, header in zip(one.files, one.headers, strict=True)
     ]
-    return [one for one in sets if one.series_uid == images_uid] or sets
+    uid = str(images.get("SeriesInstanceUID", ""))
+    own = [found for found, _ in sets if found.series_uid == uid]
+    return own or [found for found, header in sets if _shares_space(found.path, header, images)]
+
+
+def _shares_space(path: Path, header: Dataset, images: Dataset) -> bool:
+    with tags_of(path):
+        return _frame_or_patient_of(header, images)
+
+
+def _frame_or_patient_of(header: Dataset, images: Dataset) -> bool:
+    frame = str(images.get("FrameOfReferenceUID", ""))
+    frames = [
+        str(item.get("FrameOfReferenceUID", "")) for item in header.get("ReferencedFrameOfReferenceSequence") or []
+    ]
+    named = [one for one in (*frames, str(header.get("FrameOfReferenceUID", ""))) if one]
+    if named and frame:
+        return frame in named
+    return bool(header.get("PatientID")) and header.get("PatientID") == images.get("PatientID")
 
 
 def draw_regions(structures: StructureSet, grid: Geometry) -> Regions:
-    """Every region that encloses anything, drawn on `grid`. Raises `BadInputError` where none can be drawn."""
+    """Every region that encloses anything, drawn on `grid`; there may be none, and `left_out` says why."""
     boxes: dict[str, sitk.Image] = {}
-    errors: list[BadInputError] = []
-    for roi in [roi for roi in structures.rois if roi.contours] or [structures.roi(None)]:
-        drawn = _drawn(roi, grid)
-        if isinstance(drawn, BadInputError):
-            errors.append(drawn)
-        else:
-            boxes[_unused(roi.name, boxes)] = drawn
-    if not boxes:
-        raise errors[0]
-    return Regions(structures.label or structures.path.stem, boxes, tuple(error.message for error in errors))
+    left_out: list[str] = []
+    for roi in structures.rois:
+        if roi.contours:
+            drawn = _drawn(roi, grid)
+            if isinstance(drawn, str):
+                left_out.append(drawn)
+            else:
+                boxes[_unused(roi.name, boxes)] = drawn
+    if not boxes and not left_out:
+        left_out.append(f"{structures.path.name} holds no closed contour.")
+    return Regions(structures.label or structures.path.stem, boxes, tuple(left_out))
 
 
 def tumor_region(names: Iterable[str]) -> str | None:
@@ -72,11 +94,12 @@ def tumor_region(names: Iterable[str]) -> str | None:
     return found[0] if len(found) == 1 else None
 
 
-def _drawn(roi: Roi, grid: Geometry) -> sitk.Image | BadInputError:
+def _drawn(roi: Roi, grid: Geometry) -> sitk.Image | str:
+    """Its mask, or why there is none."""
     try:
         return _boxed(rasterise(roi, grid))
     except BadInputError as error:
-        return error
+        return error.message
 
 
 def _boxed(mask: sitk.Image) -> sitk.Image:

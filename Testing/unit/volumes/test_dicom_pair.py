@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pydicom
 import pytest
 
@@ -114,3 +115,27 @@ def test_a_study_that_was_sent_to_the_browser_workbench(ct_series: Any, pet_seri
     assert found[0].image.GetSize() == read_ct(tmp_path / "CT").GetSize()
     assert found[1].image is not None
     assert found[1].image[0, 0, 0] == pytest.approx(read_pet(tmp_path / "PET").image[0, 0, 0])
+
+
+@pytest.mark.parametrize("tumor", [True, False])
+def test_a_structure_set_that_cannot_be_drawn_costs_itself_alone(
+    ct_series: Any, pet_series: Any, structure_set: Any, tmp_path: Path, tumor: bool
+) -> None:
+    pytest.importorskip("aiohttp", reason="the browser workbench is not installed")
+    pytest.importorskip("slicer", reason="slicer-core is not installed")
+    from PETCTFusionSegLib.web.opening import readStudy
+    from PETCTFusionSegLib.web.start import SessionStart
+
+    square = np.array([[-8.0, -16.0], [-4.0, -16.0], [-4.0, -8.0], [-8.0, -8.0]])
+    near = [np.column_stack([square, np.full(4, z)]) for z in (33.0, 36.0)]
+    outlines = {"Couch": [contour + 900.0 for contour in near]} | ({"GTV": near} if tumor else {})
+    ct = ct_series.write(tmp_path / "CT")
+    pet_series.write(tmp_path / "PET")
+    structure_set(tmp_path / "RS" / "rs.dcm", outlines, ct_series.uid)
+    pair = find_pair(tmp_path)
+    study = readStudy(SessionStart(tmp_path, ct=pair.ct, pet=pair.pet, dicom=tmp_path))
+    assert study is not None
+    assert pair.ct.parent == ct
+    assert [one.name for one in study.references.found] == (["rs"] if tumor else [])
+    (note,) = study.references.notes
+    assert "Couch" in note

@@ -4,8 +4,8 @@ import numpy as np
 import pydicom
 import pytest
 import SimpleITK as sitk
+from pydicom.dataset import Dataset
 
-from petctfusion.errors import BadInputError
 from petctfusion.volumes import Geometry, MaskChoice, read_region
 from petctfusion.volumes.dicom_files import find_series
 from petctfusion.volumes.regions import draw_regions, structure_sets, tumor_region
@@ -52,10 +52,10 @@ def test_a_region_that_cannot_be_drawn_costs_itself_only(structure_set, tmp_path
     assert list(found.boxes) == ["GTV", "gtv"]
     assert len(found.left_out) == 1
     assert "Couch" in found.left_out[0]
-    with pytest.raises(BadInputError, match="Couch"):
-        drawn(structure_set(tmp_path / "bad.dcm", {"Couch": FAR}))
-    with pytest.raises(BadInputError, match="no closed contour"):
-        drawn(structure_set(tmp_path / "empty.dcm", {"Note": []}))
+    for name, outlines in (("Couch", {"Couch": FAR}), ("no closed contour", {"Note": []})):
+        nothing = drawn(structure_set(tmp_path / "none.dcm", outlines))
+        assert not nothing.boxes
+        assert name in " ".join(nothing.left_out)
 
 
 def test_two_of_one_name_are_told_apart(structure_set, tmp_path):
@@ -67,13 +67,30 @@ def test_two_of_one_name_are_told_apart(structure_set, tmp_path):
     assert list(drawn(path).boxes) == ["GTV", "GTV 2"]
 
 
-def test_those_drawn_on_these_images_go_before_the_others(structure_set, tmp_path):
+def images(**tags):
+    header = Dataset()
+    for name, value in tags.items():
+        setattr(header, name, value)
+    return header
+
+
+def found(folder, **tags):
+    return [one.path.stem for one in structure_sets(find_series(folder), images(**tags))]
+
+
+def test_those_drawn_on_these_images_are_taken_else_those_of_their_frame_else_of_their_patient(structure_set, tmp_path):
+    def framed(dataset):
+        dataset.ReferencedFrameOfReferenceSequence[0].FrameOfReferenceUID = "1.9.1"
+
     outlines = {"GTV": discs(3)}
-    structure_set(tmp_path / "a.dcm", outlines, "1.2.1")
-    structure_set(tmp_path / "b.dcm", outlines, "1.2.2")
-    series = find_series(tmp_path)
-    assert [one.path.name for one in structure_sets(series, "1.2.2")] == ["b.dcm"]
-    assert [one.path.name for one in structure_sets(series, "1.2.3")] == ["a.dcm", "b.dcm"]
+    structure_set(tmp_path / "ct.dcm", outlines, "1.2.1")
+    structure_set(tmp_path / "pet.dcm", outlines, "1.2.2", framed)
+    patient = {"PatientID": "P1"}
+    assert found(tmp_path, SeriesInstanceUID="1.2.1", FrameOfReferenceUID="1.9.1", **patient) == ["ct"]
+    # The first one names no frame, but is of this patient.
+    assert found(tmp_path, SeriesInstanceUID="1.2.3", FrameOfReferenceUID="1.9.1", **patient) == ["ct", "pet"]
+    assert found(tmp_path, SeriesInstanceUID="1.2.3", FrameOfReferenceUID="1.9.2", **patient) == ["ct"]
+    assert found(tmp_path, SeriesInstanceUID="1.2.3", FrameOfReferenceUID="1.9.2", PatientID="P2") == []
 
 
 @pytest.mark.parametrize(

@@ -153,7 +153,7 @@ class StudySection(Section):
             self.page.board.fit()
         names = ", ".join(f"{one.role} {one.name}" for one in found)
         taken = _("Taken as {names}. If that is wrong, choose others under Study.").format(names=names)
-        sentence = " ".join([taken, *(note for one in found if one.contour is not None for note in one.contour.notes)])
+        sentence = " ".join([taken, *(note for one in found for note in one.notes)])
         self.bench.say(sentence)
         return sentence
 
