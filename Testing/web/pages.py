@@ -213,3 +213,11 @@ def _watch(bench: Bench, url: str) -> None:
     own = (bench.server.origin, bench.server.origin.replace("http", "ws", 1), "data:", "blob:", "about:")
     if not url.startswith(own):
         bench.strangers.append(url)
+
+
+def expect(locator: Any) -> Any:
+    """Playwright's assertions, which look again until they hold: the page follows the session a moment later."""
+    from playwright.sync_api import expect as looking
+
+    looking.set_options(timeout=15_000)
+    return looking(locator)

@@ -4,6 +4,7 @@ import re
 
 import numpy as np
 import pytest
+from pages import expect
 from reading import CUBE, SPACING_MM, dice, result, truth, volumeMl
 
 LOW_MM = -(48 - 1) / 2 * SPACING_MM
@@ -50,9 +51,9 @@ def test_the_numbers_are_those_of_numpy(compare):
     assert cells[3] == f"{volumeMl(result()):.1f}"
     assert cells[4] == f"{volumeMl(truth()):.1f}"
     assert 0.3 < float(cells[5]) < 1
-    assert "4.5 mm" in compare.page.locator("#compare_table thead").inner_text()
-    assert '"Result" against "Reference"' in compare.page.locator("#compare_sentence").inner_text()
-    assert "95th percentiles" in compare.page.locator("#compare_definition").inner_text()
+    expect(compare.page.locator("#compare_table thead")).to_contain_text("4.5 mm")
+    expect(compare.page.locator("#compare_sentence")).to_contain_text('"Result" against "Reference"')
+    expect(compare.page.locator("#compare_definition")).to_contain_text("95th percentiles")
 
 
 def test_a_stroke_moves_the_numbers_and_undo_brings_them_back(compare):
@@ -77,8 +78,8 @@ def test_without_live_the_old_numbers_are_in_brackets_until_asked(compare):
     paint(compare, 120, 60)
     until(compare, 1, r"^\(")
     assert row(compare)[1] == f"({before[1]})"
-    assert "Compare now" in compare.page.locator("#compare_sentence").inner_text()
-    assert compare.page.locator("#compare_worst_point").is_disabled()
+    expect(compare.page.locator("#compare_sentence")).to_contain_text("Compare now")
+    expect(compare.page.locator("#compare_worst_point")).to_be_disabled()
     compare.page.locator("#compare_now").click()
     assert float(until(compare, 1, "^[0-9.]+$")[1]) < float(before[1])
     compare.page.keyboard.press("z")
@@ -88,7 +89,7 @@ def test_without_live_the_old_numbers_are_in_brackets_until_asked(compare):
 
 def test_the_overlay_marks_hits_extra_and_missed(compare):
     compare.page.locator("#compare_overlay").check()
-    assert compare.page.locator("#compare_legend span span").count() == 3
+    expect(compare.page.locator("#compare_legend span span")).to_have_count(3)
     a, b = result(), truth()
     wanted = {
         "In both": np.count_nonzero(a & b),
@@ -123,7 +124,7 @@ def test_the_worst_places_are_one_click_away(compare):
     sentence = compare.page.locator("#compare_sentence")
     sentence.filter(has_text="mm from the other one").wait_for()
     # The shifted ball is 9 mm beside the other one, along x.
-    assert "9.0 mm" in sentence.inner_text()
+    expect(sentence).to_contain_text("9.0 mm")
     found = compare.state()["slices"]
     compare.page.locator("#compare_worst_slice").click()
     compare.wait(lambda state: state["slices"] != found)

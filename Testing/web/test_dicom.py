@@ -9,7 +9,7 @@ import shutil
 import numpy as np
 import pydicom
 import pytest
-from pages import running, visiting
+from pages import expect, running, visiting
 
 pytest.importorskip("trame_slicer", reason="the browser workbench is not installed")
 
@@ -34,7 +34,8 @@ def plan(patient, tmp_path):
     """The study with a structure set as a planning system writes it: the tumour, and an organ 60 mm beside it."""
     for part in ("CT", "PET"):
         shutil.copytree(patient / part / "image", tmp_path / "study" / part)
-    dataset = pydicom.dcmread(patient / "CT" / "mask" / "RS.dcm")
+    shutil.copy(patient / "CT" / "mask" / "RS.dcm", tmp_path / "alone.dcm")
+    dataset = pydicom.dcmread(tmp_path / "alone.dcm")
     organ, drawn = copy.deepcopy(dataset.StructureSetROISequence[0]), copy.deepcopy(dataset.ROIContourSequence[0])
     organ.ROINumber = drawn.ReferencedROINumber = 7
     organ.ROIName = "Bladder"
@@ -55,11 +56,11 @@ def test_the_series_are_paired_and_their_units_known(bench):
     found = bench.wait(lambda state: state["chosen"]["reference"], LOADING_S)
     # The one that was drawn on the CT; the PET has one of its own.
     assert found["chosen"]["reference"].endswith("CT_mask")
-    assert not bench.page.locator("#study_segment").is_visible()
+    expect(bench.page.locator("#study_segment")).to_be_hidden()
     assert found["chosen"]["ct"] == "STS_001 CT"
     assert found["chosen"]["pet"] == "STS_001 PET"
-    assert "SUV" in bench.page.inner_text("#study_units")
-    assert not bench.page.locator("#study_units_choice").is_visible()
+    expect(bench.page.locator("#study_units")).to_contain_text("SUV")
+    expect(bench.page.locator("#study_units_choice")).to_be_hidden()
     assert next(iter(found["segments"][found["chosen"]["reference"]].values())) > 1000
 
 
@@ -85,7 +86,7 @@ def test_loose_dicom_files_of_another_patient_can_be_given_to_the_page(bench, pa
     )
     for role in ("ct", "pet"):
         assert found["volumes"][found["chosen"][role]]["size"][2] > 10
-    assert "SUV" in bench.page.inner_text("#study_units")
+    expect(bench.page.locator("#study_units")).to_contain_text("SUV")
 
 
 def test_of_a_plan_with_organs_the_tumor_is_compared_and_any_other_can_be_chosen(browser, plan, user_folders):
@@ -107,7 +108,12 @@ def test_of_a_plan_with_organs_the_tumor_is_compared_and_any_other_can_be_chosen
         sentence = bench.page.locator("#compare_sentence")
         sentence.filter(has_text='against "GTV_Mass_CT" of "Plan".').wait_for(timeout=20_000)
         choice = bench.page.locator("#study_segment")
-        assert "GTV_Mass_CT" in choice.locator("xpath=ancestor::*[contains(@class, 'v-select')]").inner_text()
+        expect(choice.locator("xpath=ancestor::*[contains(@class, 'v-select')]")).to_contain_text("GTV_Mass_CT")
         choice.click(force=True)
         bench.page.get_by_role("option", name="Bladder").click()
         sentence.filter(has_text='against "Bladder" of "Plan".').wait_for(timeout=20_000)
+        # A structure set alone is drawn on the CT that is there; what is compared with stays.
+        bench.page.set_input_files("#study_files", str(plan.parent / "alone.dcm"))
+        found = bench.wait(lambda state: "IBSI_1_STS_001_CT_mask" in state["segments"], LOADING_S)
+        assert found["segments"]["IBSI_1_STS_001_CT_mask"] == {"Tumor": sizes["GTV_Mass_CT"]}
+        assert found["chosen"]["reference"] == "Plan"

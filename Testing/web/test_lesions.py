@@ -4,6 +4,7 @@ import re
 
 import numpy as np
 import pytest
+from pages import expect
 from reading import CUBE, SPACING_MM, result, suv, volumeMl
 
 CUBE_VOXELS = 5 * 5 * 6
@@ -42,7 +43,7 @@ def test_the_uptake_is_that_of_numpy(lesions):
     assert abs(float(ball[6]) - values.mean() * volumeMl(mask)) < 0.06
     assert cube[2] == f"{CUBE_VOXELS * SPACING_MM**3 / 1000:.2f}"
     assert cube[3] == cube[4] == "5.00"
-    assert "2 lesions" in lesions.page.locator("#lesions_sentence").inner_text()
+    expect(lesions.page.locator("#lesions_sentence")).to_contain_text("2 lesions")
 
 
 def test_a_click_on_a_row_goes_there_and_keys_go_on(lesions):
@@ -65,7 +66,7 @@ def test_a_rejected_lesion_moves_and_undo_brings_it_back(lesions):
     until(lesions, 1, 1, "rejected")
     moved = lesions.state()["segments"]["Result"]
     assert moved == {name: before[name] - CUBE_VOXELS, "Rejected": CUBE_VOXELS}
-    assert lesions.page.locator("#lesions_reject").inner_text() == "Take back"
+    expect(lesions.page.locator("#lesions_reject")).to_have_text("Take back")
     # The comparison follows: the rejected lesion is not in the contour any more.
     cell = lesions.page.locator("#compare_table tbody tr").first.locator("td").nth(3)
     cell.filter(has_text=f"{volumeMl(result()) - CUBE_VOXELS * SPACING_MM**3 / 1000:.1f}").wait_for(timeout=15_000)

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from pages import enter, running, visiting
+from pages import enter, expect, running, visiting
 from small_study import writeSmallStudy
 
 pytest.importorskip("trame_slicer", reason="the browser workbench is not installed")
@@ -55,12 +55,12 @@ def test_the_files_are_in_the_scene_and_the_token_is_not_in_the_address(bench, s
 
 def test_units_that_nothing_states_are_asked_for_and_not_guessed(bench):
     page = bench.page
-    assert "unknown: choose" in page.inner_text("#study_units")
+    expect(page.locator("#study_units")).to_contain_text("unknown: choose")
     page.locator(".v-select:has(#study_units_choice) .v-field").click()
     page.get_by_role("option", name="SUV by body weight").click()
     page.wait_for_function("document.querySelector('#study_units').innerText.includes('declared by the user')")
-    assert "SUVbw" in page.inner_text("#study_units")
-    assert "Will be resampled." in page.inner_text("#study_verdict")
+    expect(page.locator("#study_units")).to_contain_text("SUVbw")
+    expect(page.locator("#study_verdict")).to_contain_text("Will be resampled.")
 
 
 def test_the_page_looks_as_it_did(bench):
@@ -74,7 +74,7 @@ def test_a_reload_returns_to_the_same_session(bench):
     page.reload()
     enter(bench)
     page.wait_for_selector("#study_units")
-    assert "declared by the user" in page.inner_text("#study_units")
+    expect(page.locator("#study_units")).to_contain_text("declared by the user")
     after = bench.state()
     assert after["pid"] == before["pid"]
     assert after["segments"] == before["segments"]
@@ -121,7 +121,7 @@ def test_an_uploaded_study_becomes_the_study(bench, study, tmp_path):
     found = bench.wait(lambda state: "reference" in state["segments"], 30)
     assert found["segments"]["reference"] == {"Tumor": study.referenceVoxels}
     assert found["chosen"]["reference"] == "Reference"
-    assert not bench.page.locator("#upload").is_visible()
+    expect(bench.page.locator("#upload")).to_be_hidden()
 
 
 def test_files_can_be_dropped_anywhere(bench, study):
@@ -138,7 +138,7 @@ def test_files_can_be_dropped_anywhere(bench, study):
     bench.page.evaluate(drop, content)
     assert bench.page.evaluate("window.invited")
     bench.wait(lambda state: state["chosen"]["ct"] == "dropped ct", 30)
-    assert not bench.page.locator("#drop_here").is_visible()
+    expect(bench.page.locator("#drop_here")).to_be_hidden()
 
 
 @pytest.mark.parametrize(
@@ -195,7 +195,7 @@ def test_two_visitors_a_killed_session_and_nothing_left(browser, study, user_fol
             for pid in sessions:
                 os.kill(pid, signal.SIGKILL)
             first.page.wait_for_selector("#session_ended[data-shown]", timeout=20_000)
-            assert "The session ended unexpectedly." in first.page.inner_text("#session_ended")
+            expect(first.page.locator("#session_ended")).to_contain_text("The session ended unexpectedly.")
             for folder in folders:
                 assert goneSoon(folder)
             first.page.locator("#session_begin").click()
@@ -206,7 +206,7 @@ def test_two_visitors_a_killed_session_and_nothing_left(browser, study, user_fol
             folder = folderOf(last)
             # The second visitor sees it on the page that is still open, or by coming again.
             second.page.goto(server.origin)
-            assert "The session ended unexpectedly." in second.page.inner_text("#ended")
+            expect(second.page.locator("#ended")).to_contain_text("The session ended unexpectedly.")
             for visit in (first, second):
                 visit.expected.append("WebSocket|ERR_|status of (410|502|503)|^Object$")
     assert goneSoon(folder)

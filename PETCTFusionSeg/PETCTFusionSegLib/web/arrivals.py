@@ -11,7 +11,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from petctfusion.errors import BadInputError
-from petctfusion.volumes import classify_pet, read_ct, read_mr, read_pet, read_volume
+from petctfusion.volumes import Geometry, classify_pet, read_ct, read_mr, read_pet, read_volume
 from petctfusion.volumes.dicom_files import find_series, tags_of
 from petctfusion.volumes.dicom_pair import best_first, find_pair
 from petctfusion.volumes.reading import as_label_map
@@ -20,7 +20,7 @@ from petctfusion.volumes.values import looks_like_ct
 from PETCTFusionSegLib.i18n import _
 from PETCTFusionSegLib.mrml.volumes import volumeNodeFromImage
 
-from .contours import Contour, addContourNode, contoursOfStudy, hasNamedSegments
+from .contours import Contour, Contours, addContourNode, contoursAlone, contoursOfStudy, hasNamedSegments
 from .opening import addPet
 from .uploads import Arrival
 
@@ -50,11 +50,14 @@ class Arrived:
     """What of it could not be taken."""
 
 
-def readArrival(arrival: Arrival) -> list[Arrived]:
-    """Everything that was sent, CT and PET first. Touches no node; raises `BadInputError` for what cannot be read."""
+def readArrival(arrival: Arrival, ct: Geometry | None = None) -> list[Arrived]:
+    """Everything that was sent, CT and PET first. Touches no node; raises `BadInputError` for what cannot be read.
+
+    `ct`: the grid of the one that is there already, for a structure set that comes alone.
+    """
     found = [_readFile(path) for path in arrival.volumes]
     if arrival.dicom is not None:
-        found += _readDicom(arrival.dicom)
+        found += _readDicom(arrival.dicom, ct)
     order = ("CT", "PET", "MR", "contour")
     return sorted(found, key=lambda one: order.index(one.role))
 
@@ -110,8 +113,8 @@ def _isSuv(image: sitk.Image) -> bool:
         return False
 
 
-def _readDicom(folder: Path) -> list[Arrived]:
-    """The CT and PET that belong together, or what there is of them; an MR; a structure set as contour."""
+def _readDicom(folder: Path, ct: Geometry | None) -> list[Arrived]:
+    """The CT and PET that belong together, or what there is of them; an MR; structure sets as contours."""
     with tags_of(folder):
         series = find_series(folder)
     files = {name: [one.files[0] for one in best_first(series, name)[:1]] for name in ("CT", "PT", "MR")}
@@ -121,13 +124,15 @@ def _readDicom(folder: Path) -> list[Arrived]:
     found = [Arrived("CT", "CT", read_ct(path)) for path in files["CT"]]
     found += [Arrived("PET", "PET", read_pet(path).image, unitsKnown=True) for path in files["PT"]]
     found += [Arrived("MR", "MR", read_mr(path)) for path in files["MR"]]
-    if files["CT"]:
-        ct = found[0].image
-        assert ct is not None
-        contours = contoursOfStudy(series, ct, files["CT"][0])
+    contours = Contours()
+    if files["CT"] and found[0].image is not None:
+        contours = contoursOfStudy(series, Geometry.of(found[0].image), files["CT"][0])
+    elif not found and ct is not None:
+        contours = contoursAlone(series, ct)
+    found += [Arrived("contour", one.name or _("Contour"), contour=one) for one in contours.found]
+    if found:
         found[0] = replace(found[0], notes=contours.notes)
-        found += [Arrived("contour", one.name or _("Contour"), contour=one) for one in contours.found]
-    if not found:
+    else:
         names = "; ".join(str(one) for one in series)
         raise BadInputError(
             _("The DICOM files hold neither CT, PET nor MR volumes but {names}.").format(names=names),

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import SimpleITK as sitk
+from pydicom.dataset import FileDataset
 
 from petctfusion.errors import BadInputError
 from petctfusion.volumes import Geometry, MaskChoice, read_region
@@ -43,10 +44,9 @@ class Contours:
     notes: tuple[str, ...] = ()
 
 
-def readContour(path: Path, name: str, ct: sitk.Image | None) -> Contours:
-    """What a file, or a folder of DICOM files, holds. Raises `BadInputError`."""
+def readContour(path: Path, name: str, grid: Geometry | None) -> Contours:
+    """What a file, or a folder of DICOM files, holds; `grid` is the CT's. Raises `BadInputError`."""
     source = existing(path)
-    grid = Geometry.of(ct) if ct is not None else None
     if grid is not None and is_dicom(source):
         structures = _structuresIn(source)
         if structures is not None and sum(1 for roi in structures.rois if roi.contours) > 1:
@@ -59,16 +59,23 @@ def readContour(path: Path, name: str, ct: sitk.Image | None) -> Contours:
     return Contours((Contour(name, read_region(source, MaskChoice(), grid).image),))
 
 
-def contoursOfStudy(series: Iterable[SeriesFiles], ct: sitk.Image, ctFile: Path) -> Contours:
+def contoursOfStudy(series: Iterable[SeriesFiles], grid: Geometry, ctFile: Path) -> Contours:
     """The structure sets among the series of a study that were drawn on its CT. None of them can spoil the study."""
     header = read_header(ctFile)
     try:
         sets = structure_sets(series, header) if header is not None else []
     except BadInputError as error:
         return Contours(notes=(error.message,))
-    drawn = [draw_regions(structures, Geometry.of(ct)) for structures in sets]
-    found = tuple(_contour(regions) for regions in drawn if regions.boxes)
-    return Contours(found, tuple(note for regions in drawn for note in regions.left_out))
+    return _drawn(sets, grid)
+
+
+def contoursAlone(series: Iterable[SeriesFiles], grid: Geometry) -> Contours:
+    """The structure sets that came without images, drawn on a CT that was there. Raises `BadInputError` for none."""
+    sets = [read_structure_set(*one) for one in _structureFiles(series)]
+    found = _drawn(sets, grid)
+    if sets and not found.found:
+        raise BadInputError(" ".join(found.notes), _("Send it with its own CT."))
+    return found
 
 
 def hasNamedSegments(path: Path) -> bool:
@@ -99,24 +106,30 @@ def addContourNode(scene: Any, contour: Contour, ct: Any) -> Any:
     return node
 
 
-def _contour(regions: Regions) -> Contour:
+def _drawn(sets: Iterable[StructureSet], grid: Geometry) -> Contours:
+    drawn = [draw_regions(structures, grid) for structures in sets]
+    found = tuple(_contour(regions, grid) for regions in drawn if regions.boxes)
+    return Contours(found, tuple(note for regions in drawn for note in regions.left_out))
+
+
+def _contour(regions: Regions, grid: Geometry) -> Contour:
     """One region alone is the tumour, whatever it is called."""
     if len(regions.boxes) > 1:
         return Contour(regions.name, regions=regions)
-    (mask,) = regions.boxes.values()
+    ((_name, mask),) = regions.masks(grid)
     return Contour(regions.name, mask)
 
 
 def _structuresIn(source: Path) -> StructureSet | None:
     """The only structure set that a file is or a folder holds."""
     if source.is_dir():
-        headers = [
-            item
-            for one in find_series(source)
-            if one.modality == "RTSTRUCT"
-            for item in zip(one.files, one.headers, strict=True)
-        ]
+        files = _structureFiles(find_series(source))
     else:
         header = read_header(source)
-        headers = [(source, header)] if header is not None and header.get("Modality") == "RTSTRUCT" else []
-    return read_structure_set(*headers[0]) if len(headers) == 1 else None
+        files = [(source, header)] if header is not None and header.get("Modality") == "RTSTRUCT" else []
+    return read_structure_set(*files[0]) if len(files) == 1 else None
+
+
+def _structureFiles(series: Iterable[SeriesFiles]) -> list[tuple[Path, FileDataset]]:
+    structures = (one for one in series if one.modality == "RTSTRUCT")
+    return [item for one in structures for item in zip(one.files, one.headers, strict=True)]

@@ -115,10 +115,10 @@ def _volume(scene: Any, image: sitk.Image | None, study: str, kind: Any) -> Any:
 def _references(start: SessionStart, ct: sitk.Image | None) -> Contours:
     """What was given, otherwise what lies in the study's DICOM folder."""
     if start.reference is not None:
-        return readContour(start.reference, _("Reference"), ct)
+        return readContour(start.reference, _("Reference"), Geometry.of(ct) if ct is not None else None)
     if start.dicom is None or start.ct is None or ct is None:
         return Contours()
-    return contoursOfStudy(find_series(start.dicom), ct, start.ct)
+    return contoursOfStudy(find_series(start.dicom), Geometry.of(ct), start.ct)
 
 
 def _mask(path: Path | None, ct: sitk.Image | None) -> sitk.Image | None:

@@ -11,6 +11,7 @@ from trame.widgets import vuetify3 as v3
 from PETCTFusionSegLib.i18n import _
 from PETCTFusionSegLib.mrml.hanging import hangStudy, lesionPlace
 from PETCTFusionSegLib.mrml.sample_studies import SAMPLE_PATIENT
+from PETCTFusionSegLib.mrml.volumes import geometryOfVolumeNode
 from PETCTFusionSegLib.web.arrivals import addArrived, readArrival
 from PETCTFusionSegLib.web.opening import readStudy, showStudy
 from PETCTFusionSegLib.web.section import PageContext, Section
@@ -137,7 +138,9 @@ class StudySection(Section):
         """Take what was uploaded into the scene. Raises `BadInputError` for what cannot be read."""
         self.bench.say(_("Reading what was sent..."))
         try:
-            found = await asyncio.to_thread(readArrival, arrival)
+            ct = self.bench.study.ct
+            grid = geometryOfVolumeNode(ct) if ct is not None and arrival.dicom is not None else None
+            found = await asyncio.to_thread(readArrival, arrival, grid)
             nodes = addArrived(self.bench.scene, found, self.bench.study.ct)
         except Exception:
             self.bench.say("")
