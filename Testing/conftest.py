@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import os
+import sys
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -80,3 +82,45 @@ def tinyModel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     write_card(card, folder)
     return folder
+
+
+@dataclass(frozen=True)
+class DeafWorker:
+    """A program in the worker's place that takes one request and never answers."""
+
+    program: Path
+    child: Path
+    """Exists when the request has come, and holds the id of a process that the program has started."""
+
+    @property
+    def childRuns(self) -> bool:
+        """False once it has ended, also while nobody has asked for its exit code."""
+        try:
+            status = Path(f"/proc/{self.child.read_text()}/stat").read_text()
+        except OSError:
+            return False
+        return status.rpartition(")")[2].split()[0] != "Z"
+
+
+@pytest.fixture
+def deafWorker(tmp_path: Path) -> DeafWorker:
+    """A run that is cancelled before its request was sent ends at once: a test waits for the child first."""
+    program, child = tmp_path / "deaf", tmp_path / "child"
+    program.write_text(
+        f"#!{sys.executable}\n"
+        "import os, subprocess, sys, time\n"
+        # The panel also asks a Python for its version.
+        "if 'petctfusion.worker' not in sys.argv:\n"
+        "    sys.exit()\n"
+        "if os.getsid(0) != os.getpid():\n"
+        "    os.setsid()\n"
+        "sys.stdin.buffer.readline()\n"
+        'print(\'{"id":0,"event":"ready","protocol":1,"pid":%d}\' % os.getpid(), flush=True)\n'
+        "sys.stdin.buffer.readline()\n"
+        "child = subprocess.Popen(['sleep', '600'])\n"
+        f"open({f'{child}.part'!r}, 'w').write(str(child.pid))\n"
+        f"os.rename({f'{child}.part'!r}, {str(child)!r})\n"
+        "time.sleep(600)\n"
+    )
+    program.chmod(0o755)
+    return DeafWorker(program, child)

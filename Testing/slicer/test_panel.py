@@ -2,7 +2,6 @@
 
 import math
 import os
-import sys
 import time
 
 import numpy as np
@@ -104,25 +103,22 @@ def test_a_worker_that_dies_at_its_start_is_not_started_for_ever(application, py
     assert application.panel.runner._process is None
 
 
-def test_a_worker_that_does_not_answer_cancel_is_killed_after_two_seconds(application, python, tmp_path):
-    program = tmp_path / "python"
-    program.write_text(
-        f"#!{sys.executable}\nimport os,time\nos.setsid()\n"
-        'print(\'{"id":0,"event":"ready","protocol":1,"pid":%d}\' % os.getpid(), flush=True)\ntime.sleep(600)\n'
-    )
-    program.chmod(0o755)
-    python(program)
+def test_a_worker_that_does_not_answer_cancel_is_killed_after_two_seconds(application, python, deafWorker):
+    python(deafWorker.program)
     chooseStudy(application)
     application.click(application.ui.applyButton)
-    application.wait(lambda: application.panel.runner.warm, "the deaf worker is up", 20)
-    pid = application.panel.runner.workerPid
+    runner = application.panel.runner
+    application.wait(lambda: runner.warm and deafWorker.child.exists(), "the request has come", 20)
+    pid = runner.workerPid
+    assert deafWorker.childRuns
     started = time.monotonic()
     application.click(application.ui.applyButton)
-    application.wait(lambda: not application.panel.runner.busy, "the deaf worker is killed", 10)
+    application.wait(lambda: not runner.busy, "the deaf worker is killed", 10)
     assert time.monotonic() - started >= 1.5
     assert application.status == "Cancelled."
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)
+    application.wait(lambda: not deafWorker.childRuns, "its child is killed, too", 5)
 
 
 def test_choices_of_the_study_are_in_the_scene_and_choices_of_the_machine_are_not(application):

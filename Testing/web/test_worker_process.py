@@ -183,28 +183,19 @@ def test_a_python_that_cannot_be_run_or_dies_at_once_is_one_sentence(play, tmp_p
     play(story, python=str(dying))
 
 
-def test_a_worker_that_does_not_answer_cancel_is_killed_with_its_children(play, tmp_path):
-    program = tmp_path / "deaf"
-    program.write_text(
-        f"#!{sys.executable}\nimport os, subprocess, time\n"
-        f"child = subprocess.Popen(['sleep', '600'])\nopen({str(tmp_path / 'child')!r}, 'w').write(str(child.pid))\n"
-        'print(\'{"id":0,"event":"ready","protocol":1,"pid":%d}\' % os.getpid(), flush=True)\ntime.sleep(600)\n'
-    )
-    program.chmod(0o755)
-
+def test_a_worker_that_does_not_answer_cancel_is_killed_with_its_children(play, deafWorker):
     async def story(told):
         told.start()
-        await told.until(lambda: told.runner.warm)
-        child = int((tmp_path / "child").read_text())
-        assert isRunning(child)
+        await told.until(deafWorker.child.exists)
+        assert deafWorker.childRuns
         started = time.monotonic()
         told.segmenting.cancel()
         await told.ends(10)
         assert time.monotonic() - started >= 1.5
         assert told.said[-1] == "Cancelled."
-        await told.until(lambda: not isRunning(child), 2)
+        await told.until(lambda: not deafWorker.childRuns, 2)
 
-    play(story, python=str(program))
+    play(story, python=str(deafWorker.program))
 
 
 def test_the_end_is_told_after_the_last_output_and_large_input_does_not_block():
