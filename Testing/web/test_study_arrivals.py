@@ -49,6 +49,14 @@ def test_the_name_decides_and_then_the_values(name, values, role):
     assert roleOf(name, sitk.GetImageFromArray(VALUES[values].reshape(16, 16, 16))) == role
 
 
+@pytest.mark.parametrize("size", [48, 96])
+def test_a_pet_of_whole_numbers_is_no_contour(size):
+    """It was one every other time: its values were read in memory that had been given back."""
+    values = np.full((size, size, size), 1.0, np.float32)
+    values[size // 2 : size // 2 + 5] = 17.0
+    assert {roleOf("second.mha", sitk.GetImageFromArray(values)) for _ in range(20)} == {"PET"}
+
+
 def test_a_study_of_files(scene, study):
     found = readArrival(Arrival((study.reference, study.pet, study.ct)))
     assert [one.role for one in found] == ["CT", "PET", "contour"]

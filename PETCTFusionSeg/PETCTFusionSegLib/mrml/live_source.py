@@ -179,7 +179,7 @@ class SegmentSource(Source):
         """Every chosen segment on the grid, joined."""
         joined = np.zeros(grid.shape, dtype=np.bool_)
         for segmentId in self.segmentIds:
-            joined |= sitk.GetArrayViewFromImage(segmentImage(self.node, segmentId, grid.empty())) != 0
+            joined |= sitk.GetArrayFromImage(segmentImage(self.node, segmentId, grid.empty())) != 0
         return joined
 
     def lattice(self) -> tuple[Matrix, Box3 | None] | None:

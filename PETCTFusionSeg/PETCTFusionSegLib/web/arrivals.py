@@ -85,7 +85,7 @@ def roleOf(name: str, image: sitk.Image) -> Role:
 def _isLabels(image: sitk.Image) -> bool:
     """Whole numbers, few of them, and mostly background."""
     try:
-        labels = sitk.GetArrayViewFromImage(as_label_map("", image))
+        labels = sitk.GetArrayFromImage(as_label_map("", image))
     except BadInputError:
         return False
     counts = np.bincount(labels.ravel(), minlength=256)
