@@ -13,7 +13,9 @@ pytest.importorskip("slicer", reason="slicer-core is not installed")
 from petctfusion.errors import BadInputError
 from petctfusion.volumes.geometry import Geometry
 from PETCTFusionSegLib.mrml.headless import bootHeadless
-from PETCTFusionSegLib.mrml.segmentations import segmentImage
+from PETCTFusionSegLib.mrml.reference_segment import segmentChoices
+from PETCTFusionSegLib.mrml.saving import saveSegmentation
+from PETCTFusionSegLib.mrml.segmentations import segmentImage, setSegmentImage
 from PETCTFusionSegLib.mrml.volumes import imageFromVolumeNode
 from PETCTFusionSegLib.web.opening import addStudy, readStudy
 from PETCTFusionSegLib.web.start import SessionStart
@@ -60,6 +62,19 @@ def test_files_become_nodes_with_their_voxels(tmp_path, files):
         found = sitk.GetArrayFromImage(segmentImage(node, segmentId, study.ct))
         assert np.array_equal(found != 0, sitk.GetArrayFromImage(study.references.found[0].mask) != 0)
     assert nodes.extra is None
+
+
+def test_the_segments_of_a_reference_keep_their_names(tmp_path, files):
+    scene = bootHeadless().scene
+    opened = addStudy(scene, readStudy(SessionStart(tmp_path, ct=files["ct"], reference=files["reference"])))
+    segmentation = opened.reference.GetSegmentation()
+    segmentation.AddEmptySegment("Heart", "Heart")
+    setSegmentImage(opened.reference, "Heart", sitk.ReadImage(str(files["reference"])))
+    file = saveSegmentation(opened.reference, tmp_path / "plan.seg.nrrd")
+    again = addStudy(scene, readStudy(SessionStart(tmp_path, ct=files["ct"], reference=file))).reference
+    assert again.GetName() == "Reference"
+    assert sorted(segmentChoices(again).values()) == ["Heart", "Tumor"]
+    assert again.GetDisplayNode().GetOpacity2DFill() == 0.0
 
 
 def test_nothing_given_is_an_empty_session(tmp_path):

@@ -92,13 +92,12 @@ def addContourNode(scene: Any, contour: Contour, ct: Any) -> Any:
     if contour.segments is not None:
         node = loadSegmentation(scene, contour.segments)
         node.SetName(contour.name)
-        return node
-    if ct is None:
+    elif ct is None:
         raise BadInputError(
             _('The contour "{name}" came before its CT.').format(name=contour.name),
             _("Send the CT first, or both at once."),
         )
-    if contour.regions is not None:
+    elif contour.regions is not None:
         node = addRegions(scene, contour.regions, ct, contour.name, REFERENCE_RGB)
     else:
         node = addContour(scene, contour.mask, ct, contour.name, REFERENCE_RGB)
