@@ -59,7 +59,7 @@ def test_the_series_are_paired_and_their_units_known(bench):
     expect(bench.page.locator("#study_segment")).to_be_hidden()
     assert found["chosen"]["ct"] == "STS_001 CT"
     assert found["chosen"]["pet"] == "STS_001 PET"
-    expect(bench.page.locator("#study_units")).to_contain_text("SUV")
+    expect(bench.page.locator("#study_units")).to_contain_text("SUV", use_inner_text=True)
     expect(bench.page.locator("#study_units_choice")).to_be_hidden()
     assert next(iter(found["segments"][found["chosen"]["reference"]].values())) > 1000
 
@@ -86,7 +86,7 @@ def test_loose_dicom_files_of_another_patient_can_be_given_to_the_page(bench, pa
     )
     for role in ("ct", "pet"):
         assert found["volumes"][found["chosen"][role]]["size"][2] > 10
-    expect(bench.page.locator("#study_units")).to_contain_text("SUV")
+    expect(bench.page.locator("#study_units")).to_contain_text("SUV", use_inner_text=True)
 
 
 def test_of_a_plan_with_organs_the_tumor_is_compared_and_any_other_can_be_chosen(browser, plan, user_folders):
@@ -108,7 +108,9 @@ def test_of_a_plan_with_organs_the_tumor_is_compared_and_any_other_can_be_chosen
         sentence = bench.page.locator("#compare_sentence")
         sentence.filter(has_text='against "GTV_Mass_CT" of "Plan".').wait_for(timeout=20_000)
         choice = bench.page.locator("#study_segment")
-        expect(choice.locator("xpath=ancestor::*[contains(@class, 'v-select')]")).to_contain_text("GTV_Mass_CT")
+        expect(choice.locator("xpath=ancestor::*[contains(@class, 'v-select')]")).to_contain_text(
+            "GTV_Mass_CT", use_inner_text=True
+        )
         choice.click(force=True)
         bench.page.get_by_role("option", name="Bladder").click()
         sentence.filter(has_text='against "Bladder" of "Plan".').wait_for(timeout=20_000)

@@ -43,7 +43,7 @@ def test_the_uptake_is_that_of_numpy(lesions):
     assert abs(float(ball[6]) - values.mean() * volumeMl(mask)) < 0.06
     assert cube[2] == f"{CUBE_VOXELS * SPACING_MM**3 / 1000:.2f}"
     assert cube[3] == cube[4] == "5.00"
-    expect(lesions.page.locator("#lesions_sentence")).to_contain_text("2 lesions")
+    expect(lesions.page.locator("#lesions_sentence")).to_contain_text("2 lesions", use_inner_text=True)
 
 
 def test_a_click_on_a_row_goes_there_and_keys_go_on(lesions):
@@ -66,7 +66,7 @@ def test_a_rejected_lesion_moves_and_undo_brings_it_back(lesions):
     until(lesions, 1, 1, "rejected")
     moved = lesions.state()["segments"]["Result"]
     assert moved == {name: before[name] - CUBE_VOXELS, "Rejected": CUBE_VOXELS}
-    expect(lesions.page.locator("#lesions_reject")).to_have_text("Take back")
+    expect(lesions.page.locator("#lesions_reject")).to_have_text("Take back", use_inner_text=True)
     # The comparison follows: the rejected lesion is not in the contour any more.
     cell = lesions.page.locator("#compare_table tbody tr").first.locator("td").nth(3)
     cell.filter(has_text=f"{volumeMl(result()) - CUBE_VOXELS * SPACING_MM**3 / 1000:.1f}").wait_for(timeout=15_000)

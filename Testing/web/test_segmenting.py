@@ -94,7 +94,7 @@ def test_a_run_shows_its_progress_and_brings_a_contour_that_fits_the_reference(s
     until(segmented, lambda: value(segmented, "compare_rows"), "the comparison")
     until(segmented, lambda: re.match(r"0\.\d+", value(segmented, "compare_rows")[0][1]), "Dice")
     assert float(value(segmented, "compare_rows")[0][1]) >= 0.8
-    expect(segmented.page.locator("#segment_apply")).to_have_text("Apply")
+    expect(segmented.page.locator("#segment_apply")).to_have_text("Apply", use_inner_text=True)
     expect(segmented.page.locator("#segment_progress")).to_have_count(0)
 
 
@@ -232,7 +232,7 @@ def applyWhileHeld(bench):
 def test_cancel_ends_a_run_within_two_seconds_and_the_result_stays(segmented):
     before, pid = steady(segmented), heldWorker(segmented)
     applyWhileHeld(segmented)
-    expect(segmented.page.locator("#segment_apply")).to_have_text("Cancel")
+    expect(segmented.page.locator("#segment_apply")).to_have_text("Cancel", use_inner_text=True)
     os.kill(pid, signal.SIGCONT)
     started = time.monotonic()
     segmented.page.locator("#segment_apply").click()

@@ -55,12 +55,12 @@ def test_the_files_are_in_the_scene_and_the_token_is_not_in_the_address(bench, s
 
 def test_units_that_nothing_states_are_asked_for_and_not_guessed(bench):
     page = bench.page
-    expect(page.locator("#study_units")).to_contain_text("unknown: choose")
+    expect(page.locator("#study_units")).to_contain_text("unknown: choose", use_inner_text=True)
     page.locator(".v-select:has(#study_units_choice) .v-field").click()
     page.get_by_role("option", name="SUV by body weight").click()
     page.wait_for_function("document.querySelector('#study_units').innerText.includes('declared by the user')")
-    expect(page.locator("#study_units")).to_contain_text("SUVbw")
-    expect(page.locator("#study_verdict")).to_contain_text("Will be resampled.")
+    expect(page.locator("#study_units")).to_contain_text("SUVbw", use_inner_text=True)
+    expect(page.locator("#study_verdict")).to_contain_text("Will be resampled.", use_inner_text=True)
 
 
 def test_the_page_looks_as_it_did(bench):
@@ -74,7 +74,7 @@ def test_a_reload_returns_to_the_same_session(bench):
     page.reload()
     enter(bench)
     page.wait_for_selector("#study_units")
-    expect(page.locator("#study_units")).to_contain_text("declared by the user")
+    expect(page.locator("#study_units")).to_contain_text("declared by the user", use_inner_text=True)
     after = bench.state()
     assert after["pid"] == before["pid"]
     assert after["segments"] == before["segments"]
@@ -195,7 +195,9 @@ def test_two_visitors_a_killed_session_and_nothing_left(browser, study, user_fol
             for pid in sessions:
                 os.kill(pid, signal.SIGKILL)
             first.page.wait_for_selector("#session_ended[data-shown]", timeout=20_000)
-            expect(first.page.locator("#session_ended")).to_contain_text("The session ended unexpectedly.")
+            expect(first.page.locator("#session_ended")).to_contain_text(
+                "The session ended unexpectedly.", use_inner_text=True
+            )
             for folder in folders:
                 assert goneSoon(folder)
             first.page.locator("#session_begin").click()
@@ -206,7 +208,9 @@ def test_two_visitors_a_killed_session_and_nothing_left(browser, study, user_fol
             folder = folderOf(last)
             # The second visitor sees it on the page that is still open, or by coming again.
             second.page.goto(server.origin)
-            expect(second.page.locator("#ended")).to_contain_text("The session ended unexpectedly.")
+            expect(second.page.locator("#ended")).to_contain_text(
+                "The session ended unexpectedly.", use_inner_text=True
+            )
             for visit in (first, second):
                 visit.expected.append("WebSocket|ERR_|status of (410|502|503)|^Object$")
     assert goneSoon(folder)

@@ -81,8 +81,8 @@ def _draw(bench: Bench, diameter_mm: float = 34.0) -> int:
 
 def test_a_lesson_from_the_first_case_to_the_sheet(learner):
     page = learner.page
-    expect(page.locator("#teaching_place")).to_have_text("Two tumors: case 1 of 2")
-    expect(page.locator("#teaching_task")).to_have_text("Draw it.")
+    expect(page.locator("#teaching_place")).to_have_text("Two tumors: case 1 of 2", use_inner_text=True)
+    expect(page.locator("#teaching_task")).to_have_text("Draw it.", use_inner_text=True)
     _hides_the_truth(learner)
     _click(learner, "hint")
     _until(learner, "state.teaching_hints.length === 1")
@@ -93,7 +93,7 @@ def test_a_lesson_from_the_first_case_to_the_sheet(learner):
     _until(learner, "state.teaching_score.length > 0")
     dice = float(page.inner_text('[data-test="score-Dice"]'))
     assert 0.3 < dice < 1
-    expect(page.locator("#teaching_verdict")).to_contain_text("Passed.")
+    expect(page.locator("#teaching_verdict")).to_contain_text("Passed.", use_inner_text=True)
     learner.wait(lambda found: "Agreement with the reference" in found["segments"])
     assert page.is_visible("#teaching_legend")
     _click(learner, "reference")
@@ -105,7 +105,7 @@ def test_a_lesson_from_the_first_case_to_the_sheet(learner):
     assert learner.voxels() == 0
     _click(learner, "check")
     _until(learner, "state.teaching_score.length > 0")
-    expect(page.locator('[data-test="score-HD95"]')).to_have_text("no contour")
+    expect(page.locator('[data-test="score-HD95"]')).to_have_text("no contour", use_inner_text=True)
     assert page.inner_text("#teaching_next") == "FINISH" or page.inner_text("#teaching_next") == "Finish"
     _click(learner, "next")
     _until(learner, "state.teaching_finished && state.teaching_sheet")
@@ -166,7 +166,7 @@ def test_marks_go_with_the_next_stroke_and_sliders_scan_again(learner):
     learner.page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
     learner.wait(lambda found: "Agreement with the reference" not in found["segments"])
     assert learner.voxels("Tumor") < before
-    expect(learner.page.locator("#teaching_verdict")).to_contain_text("changed since")
+    expect(learner.page.locator("#teaching_verdict")).to_contain_text("changed since", use_inner_text=True)
 
     _sliders(learner)
 
@@ -196,7 +196,7 @@ def test_the_network_and_its_maps_are_revealed(learner):
     _until(learner, "state.teaching_may.includes('network')")
     _click(learner, "network")
     _until(learner, "state.teaching_network_score", 180)
-    expect(learner.page.locator("#teaching_network_score")).to_contain_text("The network: Dice")
+    expect(learner.page.locator("#teaching_network_score")).to_contain_text("The network: Dice", use_inner_text=True)
     found = learner.state()
     assert sum(found["segments"]["Network"].values()) > 0
     assert any("uncertainty" in name for name in found["volumes"])
