@@ -56,11 +56,12 @@ def test_the_series_are_paired_and_their_units_known(bench):
     found = bench.wait(lambda state: state["chosen"]["reference"], LOADING_S)
     # The one that was drawn on the CT; the PET has one of its own.
     assert found["chosen"]["reference"].endswith("CT_mask")
-    expect(bench.page.locator("#study_segment")).to_be_hidden()
     assert found["chosen"]["ct"] == "STS_001 CT"
     assert found["chosen"]["pet"] == "STS_001 PET"
     expect(bench.page.locator("#study_units")).to_contain_text("SUV", use_inner_text=True)
     expect(bench.page.locator("#study_units_choice")).to_be_hidden()
+    # One region: there is nothing to choose.
+    expect(bench.page.locator("#study_segment")).to_be_hidden()
     assert next(iter(found["segments"][found["chosen"]["reference"]].values())) > 1000
 
 

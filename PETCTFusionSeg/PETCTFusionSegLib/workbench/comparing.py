@@ -309,9 +309,9 @@ class Comparing:
             parts = [pair.format(segment=segments[meant], **names)]
         else:
             parts = [_('"{segmentation}" against "{reference}".').format(**names)]
-        if segments and any(row.referenceName == names["reference"] for row in rows):
-            joined = _("All its {number} segments are joined; one of them can be chosen under Study.")
-            parts.append(joined.format(number=len(segments)))
+            if segments and any(row.referenceName == names["reference"] for row in rows):
+                joined = _("All its {number} segments are joined; one of them can be chosen under Study.")
+                parts.append(joined.format(number=len(segments)))
         # Each sentence once, although several segments may have it.
         parts += dict.fromkeys(row.sentence for row in rows if row.sentence and row.state != "computing")
         parts += dict.fromkeys(f"{row.name}: {row.note}." for row in rows if row.note)
